@@ -1,0 +1,329 @@
+//! Participant and recorder: messages on the one reliable, ordered data channel of their connection.
+//!
+//! Text messages are JSON, one value each; binary messages are records framed by `roomtone-packets`
+//! (packets that answer [`ToParticipant::Want`]). Both ends open with [`Hello`]; nothing else counts before.
+
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::{CatalogEntry, Link};
+use crate::state::{RecordingStatus, Role, RoomState};
+use crate::{
+    ClockNs, CommandId, ErrorReport, IndexRange, PublicKey, RecordingId, RoomId, SampleIndex, SegmentKey, Signature,
+    WakeEpoch,
+};
+
+/// Version of the channel protocol.
+pub const VERSION: u32 = 1;
+
+/// Longest message either way, in bytes; what browsers and SCTP stacks agree on without negotiation (RFC 8841).
+pub const MAX_MESSAGE_BYTES: usize = 64 * 1024;
+
+/// Longest name of a person, in characters.
+pub const MAX_NAME_CHARS: usize = 80;
+
+/// The first message of either end: who speaks, bound to this very DTLS connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// [`VERSION`] of the sender.
+    pub version: u32,
+    /// What the sender can do beyond the version's basics.
+    pub capabilities: Vec<String>,
+    /// The sender's key.
+    pub public_key: PublicKey,
+    /// Random, base64url.
+    pub nonce: String,
+    /// Over [`hello_transcript`].
+    pub signature: Signature,
+    /// Shows the room's secret for the same transcript.
+    pub room_proof: String,
+    /// Shows the host's secret for the same transcript, if the sender holds it.
+    pub host_proof: Option<String>,
+    /// Start or wake-up of the sender's program.
+    pub epoch: WakeEpoch,
+    /// What the sender is here for; the recorder's own is meaningless.
+    pub role: Role,
+    /// Whether it is a passing visitor, who is no member of the room.
+    pub passing: bool,
+    /// The name that the sender goes by.
+    pub name: Option<String>,
+}
+
+/// What a [`Hello`] signs and proves. Fingerprints are the SDP's `a=fingerprint` values (RFC 8122), upper case;
+/// a relay that put itself between the ends would show other ones.
+#[must_use]
+pub fn hello_transcript(
+    room: RoomId,
+    from_recorder: bool,
+    nonce: &str,
+    member_fingerprint: &str,
+    recorder_fingerprint: &str,
+) -> Vec<u8> {
+    let sender = if from_recorder { "recorder" } else { "member" };
+    format!("roomtone hello v{VERSION}\n{room}\n{sender}\n{nonce}\n{member_fingerprint}\n{recorder_fingerprint}")
+        .into_bytes()
+}
+
+/// From a participant to the recorder.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ToRecorder {
+    /// The first message.
+    Hello(Box<Hello>),
+    /// A microphone began to deliver.
+    Segment(Segment),
+    /// Where a segment stands on the participant's clock.
+    Anchor(Anchor),
+    /// Answers [`ToParticipant::ClockPing`] at once.
+    ClockPong {
+        /// The recorder's clock when it asked.
+        t0: ClockNs,
+        /// The participant's clock when the question came.
+        t1: ClockNs,
+        /// The participant's clock when the answer went.
+        t2: ClockNs,
+    },
+    /// What the participant holds of a recording.
+    Inventory(Inventory),
+    /// The microphone's samples count as silence from here on, or no longer.
+    Muted {
+        /// The segment.
+        segment: SegmentKey,
+        /// First sample concerned.
+        from: SampleIndex,
+        /// Whether it is muted from there.
+        muted: bool,
+    },
+    /// Asks for something.
+    Request {
+        /// Repeats the answer when it comes again.
+        id: CommandId,
+        /// `(epoch, sequence)` of the state that the person saw; a command that no longer fits is refused.
+        based_on: Option<(u32, u64)>,
+        /// What.
+        command: Command,
+    },
+    /// An explicit goodbye; the final inventory of every open recording went before it.
+    Leave,
+}
+
+/// A stretch of capture from one device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Segment {
+    /// Which.
+    pub segment: SegmentKey,
+    /// Its first sample.
+    pub first: SampleIndex,
+    /// The participant's clock at that sample.
+    pub captured_at: ClockNs,
+    /// Samples by which decoded audio lags behind its index: the encoder's lookahead (RFC 7845, pre-skip).
+    pub codec_delay: u32,
+    /// The device's name.
+    pub device: String,
+    /// The device's own rate in hertz, before conversion.
+    pub device_rate: u32,
+    /// Why the segment before it ended, if this is not the first.
+    pub cause: Option<crate::metadata::GapCause>,
+}
+
+/// Sample `index` was captured at `at` on the participant's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Anchor {
+    /// The segment.
+    pub segment: SegmentKey,
+    /// A sample of it.
+    pub index: SampleIndex,
+    /// When it was captured.
+    pub at: ClockNs,
+}
+
+/// What a participant holds of a recording: the evidence that nothing is missing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inventory {
+    /// The recording.
+    pub recording: RecordingId,
+    /// Ranges on the participant's disk or in its memory, in order. Where two of them touch no hole lies between.
+    pub held: Vec<IndexRange>,
+    /// Known holes inside segments.
+    pub holes: Vec<Hole>,
+    /// Whether nothing more will come: the recording is over, or the participant goes.
+    pub complete: bool,
+}
+
+/// Samples that a device never delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hole {
+    /// Which samples.
+    pub range: IndexRange,
+    /// Why.
+    pub cause: crate::metadata::GapCause,
+}
+
+/// What people can ask of the recorder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+pub enum Command {
+    /// Begin a recording; one that runs is finalized first.
+    Start {
+        /// Its title.
+        title: Option<String>,
+    },
+    /// Finalize the current recording.
+    Stop,
+    /// Interrupt it.
+    Pause,
+    /// Go on.
+    Resume,
+    /// Discard it.
+    Cancel,
+    /// Drop a marker.
+    Mark {
+        /// Its text.
+        text: String,
+    },
+    /// How is it going?
+    Status,
+    /// One recording's final result, when it is completed; until then how it is going.
+    Outcome {
+        /// Which.
+        recording: RecordingId,
+    },
+    /// Go by another name.
+    SetName {
+        /// None makes a guest of them again.
+        name: Option<String>,
+    },
+    /// Mute or unmute oneself.
+    SetMuted {
+        /// Whether muted.
+        muted: bool,
+    },
+    /// End the room for everybody.
+    CloseRoom,
+    /// The list of recordings.
+    Recordings,
+    /// A link to a recording.
+    Link {
+        /// Its id, or the key of an object.
+        recording: String,
+        /// Lifetime in seconds; None is the host's setting.
+        ttl_s: Option<u64>,
+    },
+    /// Remove a recording from the bucket.
+    Delete {
+        /// Its id, or the key of an object.
+        recording: String,
+    },
+    /// Give a recording another title.
+    Rename {
+        /// Its id.
+        recording: String,
+        /// The title.
+        title: String,
+    },
+}
+
+/// What the recorder says to a request that it carried out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum Answer {
+    /// Done; there is nothing to tell.
+    Done,
+    /// The recordings in progress.
+    Status {
+        /// The current one.
+        current: Option<RecordingStatus>,
+        /// Those on their way to the bucket.
+        finalizing: Vec<RecordingStatus>,
+    },
+    /// The result of a completed recording.
+    Outcome {
+        /// Its entry in the list.
+        entry: Box<CatalogEntry>,
+        /// Where the file lies on the host's disk.
+        path: Option<String>,
+    },
+    /// The list.
+    Recordings {
+        /// What the asking person may see, newest first.
+        entries: Vec<CatalogEntry>,
+    },
+    /// A link.
+    Link(Link),
+}
+
+/// From the recorder to a participant.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ToParticipant {
+    /// The first message.
+    Hello(Box<Hello>),
+    /// The hello was not good enough; the connection closes.
+    Refused {
+        /// Why.
+        error: ErrorReport,
+    },
+    /// To be answered at once.
+    ClockPing {
+        /// The recorder's clock.
+        t0: ClockNs,
+    },
+    /// The room.
+    State {
+        /// Its newest state.
+        state: Box<RoomState>,
+    },
+    /// Keep and send everything from this instant on.
+    SpoolFrom {
+        /// For this recording.
+        recording: RecordingId,
+        /// On the participant's own clock.
+        from: ClockNs,
+    },
+    /// That was all; answer with the complete inventory.
+    SpoolUntil {
+        /// Of this recording.
+        recording: RecordingId,
+        /// On the participant's own clock.
+        until: ClockNs,
+    },
+    /// These samples did not arrive: send their packets over this channel.
+    Want {
+        /// For this recording.
+        recording: RecordingId,
+        /// Which samples.
+        ranges: Vec<IndexRange>,
+    },
+    /// In the recorder's journal and fsynced.
+    Durable {
+        /// Of this recording.
+        recording: RecordingId,
+        /// Everything that is, coalesced.
+        ranges: Vec<IndexRange>,
+        /// Whether that is all of the complete inventory: safe to quit.
+        complete: bool,
+    },
+    /// The bucket has verified the object and nothing is open: the spool may go.
+    Archived {
+        /// The recording.
+        recording: RecordingId,
+    },
+    /// Forget everything of this recording.
+    Discard {
+        /// The recording.
+        recording: RecordingId,
+    },
+    /// The answer to a request.
+    Answer {
+        /// Of the request.
+        id: CommandId,
+        /// Done, or why not.
+        result: Result<Answer, ErrorReport>,
+    },
+    /// The list of recordings changed: here is the new one, as far as the receiver may see it.
+    Recordings {
+        /// Newest first.
+        entries: Vec<CatalogEntry>,
+    },
+    /// The room is over.
+    RoomClosed,
+}

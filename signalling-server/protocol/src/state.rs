@@ -1,0 +1,144 @@
+//! What the recorder tells everyone about the room. The recorder alone owns it; relay and apps show copies.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ParticipantId, RecordingId, RoomId};
+
+/// The room as its recorder sees it.
+///
+/// Of two states the one with the higher `(epoch, sequence)` is the newer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ts_rs::TS)]
+#[ts(export)]
+pub struct RoomState {
+    /// Counts the starts of the recorder.
+    pub epoch: u32,
+    /// Counts the changes within an epoch.
+    #[ts(type = "number")]
+    pub sequence: u64,
+    /// The room on its relay.
+    pub room: RoomId,
+    /// What people call it.
+    pub name: String,
+    /// Who may start and stop.
+    pub record_by: RecordBy,
+    /// Everybody who is or was in the room, in order of joining.
+    pub people: Vec<Person>,
+    /// The recording in progress.
+    pub current: Option<RecordingStatus>,
+    /// Recordings that are finished but not completed yet, oldest first; also failed ones.
+    pub finalizing: Vec<RecordingStatus>,
+}
+
+impl RoomState {
+    /// Orders states of one room.
+    #[must_use]
+    pub fn version(&self) -> (u32, u64) {
+        (self.epoch, self.sequence)
+    }
+
+    /// The person of this id.
+    #[must_use]
+    pub fn person(&self, participant: ParticipantId) -> Option<&Person> {
+        self.people.iter().find(|person| person.participant == participant)
+    }
+}
+
+/// Who may start and stop recordings.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ts_rs::TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export)]
+pub enum RecordBy {
+    /// Everyone in the room.
+    #[default]
+    Everyone,
+    /// The host only.
+    Host,
+}
+
+/// What somebody is in the room for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ts_rs::TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export)]
+pub enum Role {
+    /// Sends a microphone.
+    Participant,
+    /// Indicators, state and downloads; no microphone and no channel.
+    Observer,
+}
+
+/// Whether somebody is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ts_rs::TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export)]
+pub enum Presence {
+    /// In the room.
+    Present,
+    /// Vanished without a word, and may be back.
+    Away,
+    /// Said goodbye.
+    Left,
+}
+
+/// Somebody in the room.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ts_rs::TS)]
+#[ts(export)]
+pub struct Person {
+    /// Who.
+    pub participant: ParticipantId,
+    /// The name they gave themselves.
+    pub name: Option<String>,
+    /// What to call them: the name, or "Guest 3".
+    pub label: String,
+    /// What they are here for.
+    pub role: Role,
+    /// Whether they hold the host's rights.
+    pub host: bool,
+    /// Whether they are there.
+    pub presence: Presence,
+    /// Whether they muted themselves.
+    pub muted: bool,
+    /// Their channel in the current recording, counted from 0.
+    pub channel: Option<u16>,
+}
+
+/// Where a recording is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ts_rs::TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export)]
+pub enum RecordingState {
+    /// Asked for; the journal is being opened.
+    Preparing,
+    /// Running.
+    Recording,
+    /// Interrupted on purpose.
+    Paused,
+    /// Over; the file is being written.
+    Finalizing,
+    /// The file is whole and on its way to the bucket.
+    Uploading,
+    /// Verified in the bucket.
+    Completed,
+    /// Discarded on purpose.
+    Cancelled,
+    /// Stuck; `failure` says why and what to do. The audio is kept.
+    Failed,
+}
+
+/// One recording's state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ts_rs::TS)]
+#[ts(export)]
+pub struct RecordingStatus {
+    /// Which.
+    pub recording: RecordingId,
+    /// Where it is in its life.
+    pub state: RecordingState,
+    /// Recorded time so far, without pauses, in milliseconds.
+    #[ts(type = "number")]
+    pub elapsed_ms: u64,
+    /// Its title, if it has one.
+    pub title: Option<String>,
+    /// Who started it.
+    pub started_by: Option<ParticipantId>,
+    /// Why it failed and what to do.
+    pub failure: Option<String>,
+}

@@ -1,0 +1,240 @@
+//! What a record can say.
+
+use roomtone_protocol::channel::{Inventory, Segment};
+use roomtone_protocol::{
+    ClockNs, IndexRange, ParticipantId, RecordingId, SampleIndex, SegmentId, SegmentKey, WakeEpoch,
+};
+use serde::{Deserialize, Serialize};
+
+/// One record. Packets are binary because there are fifty a second of them; everything else is JSON.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Record {
+    /// Kind 1: encoded audio.
+    Packet(Packet),
+    /// Kind 2: a microphone began to deliver.
+    Segment(Segment),
+    /// Kind 3: a program started or woke.
+    Epoch(EpochStart),
+    /// Kind 4: one measurement between two clocks.
+    ClockExchange(ClockExchange),
+    /// Kind 5: a decided piece of a track's map to the timeline.
+    MapStretch(MapStretch),
+    /// Kind 6: an edge of recorded time.
+    Interval(Interval),
+    /// Kind 7: samples that their speaker took back.
+    Retract(IndexRange),
+    /// Kind 8: what a participant says that it holds.
+    Inventory(Inventory),
+    /// Kind 9: a remark at an instant.
+    Marker(MarkerSet),
+    /// Kind 10: what somebody goes by.
+    Name(NameGiven),
+}
+
+/// An Opus packet (RFC 6716) and where it belongs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Packet {
+    /// The segment.
+    pub segment: SegmentKey,
+    /// Its first sample.
+    pub index: SampleIndex,
+    /// Its length in samples at 48 kHz.
+    pub samples: u16,
+    /// The packet as the encoder made it.
+    pub opus: Vec<u8>,
+}
+
+impl Packet {
+    /// The samples that it holds.
+    #[must_use]
+    pub fn range(&self) -> IndexRange {
+        IndexRange { segment: self.segment, from: self.index, to: self.index.plus(u64::from(self.samples)) }
+    }
+}
+
+/// A participant's or the recorder's program started or woke.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EpochStart {
+    /// Counted on its disk.
+    pub epoch: WakeEpoch,
+    /// The system's boot, where it has an id: clocks of two boots have nothing in common.
+    pub boot_id: Option<String>,
+    /// Timeline clock.
+    pub at: ClockNs,
+    /// Wall clock at the same instant, nanoseconds since 1970.
+    pub wall_ns: i64,
+}
+
+/// Four timestamps: asked and answered-at on the recorder's clock, came and went on the participant's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClockExchange {
+    /// The participant's epoch.
+    pub epoch: WakeEpoch,
+    /// Recorder: question sent.
+    pub t0: ClockNs,
+    /// Participant: question received.
+    pub t1: ClockNs,
+    /// Participant: answer sent.
+    pub t2: ClockNs,
+    /// Recorder: answer received.
+    pub t3: ClockNs,
+}
+
+/// From `from` on, sample `from + n` lies at timeline frame `frame + fraction / 2^32 + n * frames_per_sample / 2^32`,
+/// until the segment's next stretch. Timeline frames count at 48 kHz from the zero of the recorder's timeline clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MapStretch {
+    /// The segment.
+    pub segment: SegmentKey,
+    /// First sample that it maps.
+    pub from: SampleIndex,
+    /// Timeline frame of that sample, rounded down.
+    pub frame: i64,
+    /// The rest of it, in 2^-32 frames.
+    pub fraction: u32,
+    /// Timeline frames a sample takes, in 2^-32: 2^32 for a device that runs exactly like the recorder.
+    pub frames_per_sample: u64,
+    /// Spread of the measurements around the fit, in nanoseconds.
+    pub residual_ns: u32,
+    /// Half of the least round trip, in nanoseconds.
+    pub uncertainty_ns: u32,
+}
+
+/// Recorded time begins or ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interval {
+    /// What happened.
+    pub edge: IntervalEdge,
+    /// When, on the recorder's timeline clock.
+    pub at: ClockNs,
+    /// Wall clock at the same instant, nanoseconds since 1970.
+    pub wall_ns: i64,
+}
+
+/// An edge of recorded time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IntervalEdge {
+    /// The recording began.
+    Start,
+    /// It was interrupted.
+    Pause,
+    /// It went on.
+    Resume,
+    /// It ended.
+    Stop,
+}
+
+/// A remark.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MarkerSet {
+    /// The recording.
+    pub recording: RecordingId,
+    /// When, on the recorder's timeline clock.
+    pub at: ClockNs,
+    /// What.
+    pub text: String,
+    /// Whose.
+    pub by: Option<ParticipantId>,
+}
+
+/// Somebody's name, the last one counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NameGiven {
+    /// Who.
+    pub participant: ParticipantId,
+    /// The name, or what the room calls them.
+    pub name: String,
+}
+
+/// A payload whose checksum fits and whose content does not.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a record of kind {kind} holds what this version cannot read")]
+pub struct RecordError {
+    /// Its kind.
+    pub kind: u8,
+}
+
+/// Epoch, segment, index and length in front of a packet's Opus payload.
+const PACKET_PREFIX_BYTES: usize = 4 + 4 + 8 + 2;
+
+impl Record {
+    pub(crate) fn kind(&self) -> u8 {
+        match self {
+            Self::Packet(_) => 1,
+            Self::Segment(_) => 2,
+            Self::Epoch(_) => 3,
+            Self::ClockExchange(_) => 4,
+            Self::MapStretch(_) => 5,
+            Self::Interval(_) => 6,
+            Self::Retract(_) => 7,
+            Self::Inventory(_) => 8,
+            Self::Marker(_) => 9,
+            Self::Name(_) => 10,
+        }
+    }
+
+    pub(crate) fn write_payload(&self, out: &mut Vec<u8>) {
+        let json = match self {
+            Self::Packet(packet) => {
+                out.extend_from_slice(&packet.segment.epoch.0.to_le_bytes());
+                out.extend_from_slice(&packet.segment.segment.0.to_le_bytes());
+                out.extend_from_slice(&packet.index.0.to_le_bytes());
+                out.extend_from_slice(&packet.samples.to_le_bytes());
+                out.extend_from_slice(&packet.opus);
+                return;
+            }
+            Self::Segment(value) => serde_json::to_writer(out, value),
+            Self::Epoch(value) => serde_json::to_writer(out, value),
+            Self::ClockExchange(value) => serde_json::to_writer(out, value),
+            Self::MapStretch(value) => serde_json::to_writer(out, value),
+            Self::Interval(value) => serde_json::to_writer(out, value),
+            Self::Retract(value) => serde_json::to_writer(out, value),
+            Self::Inventory(value) => serde_json::to_writer(out, value),
+            Self::Marker(value) => serde_json::to_writer(out, value),
+            Self::Name(value) => serde_json::to_writer(out, value),
+        };
+        json.expect("plain structs always serialise into memory");
+    }
+
+    /// None for kinds of a later version.
+    pub(crate) fn read(kind: u8, payload: &[u8]) -> Result<Option<Self>, RecordError> {
+        fn json<T: for<'a> Deserialize<'a>>(
+            kind: u8,
+            payload: &[u8],
+            wrap: fn(T) -> Record,
+        ) -> Result<Option<Record>, RecordError> {
+            serde_json::from_slice(payload).map(|value| Some(wrap(value))).map_err(|_| RecordError { kind })
+        }
+        match kind {
+            1 => read_packet(payload).map(|packet| Some(Self::Packet(packet))).ok_or(RecordError { kind }),
+            2 => json(kind, payload, Self::Segment),
+            3 => json(kind, payload, Self::Epoch),
+            4 => json(kind, payload, Self::ClockExchange),
+            5 => json(kind, payload, Self::MapStretch),
+            6 => json(kind, payload, Self::Interval),
+            7 => json(kind, payload, Self::Retract),
+            8 => json(kind, payload, Self::Inventory),
+            9 => json(kind, payload, Self::Marker),
+            10 => json(kind, payload, Self::Name),
+            _ => Ok(None),
+        }
+    }
+}
+
+fn read_packet(payload: &[u8]) -> Option<Packet> {
+    let (prefix, opus) = payload.split_at_checked(PACKET_PREFIX_BYTES)?;
+    let (epoch, prefix) = prefix.split_first_chunk::<4>()?;
+    let (segment, prefix) = prefix.split_first_chunk::<4>()?;
+    let (index, prefix) = prefix.split_first_chunk::<8>()?;
+    let samples = prefix.first_chunk::<2>()?;
+    Some(Packet {
+        segment: SegmentKey {
+            epoch: WakeEpoch(u32::from_le_bytes(*epoch)),
+            segment: SegmentId(u32::from_le_bytes(*segment)),
+        },
+        index: SampleIndex(u64::from_le_bytes(*index)),
+        samples: u16::from_le_bytes(*samples),
+        opus: opus.to_vec(),
+    })
+}

@@ -1,0 +1,3 @@
+//! What the app, the headless program and the tests drive.
+
+pub mod view;
