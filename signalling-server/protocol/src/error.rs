@@ -82,6 +82,10 @@ pub mod code {
     pub const STORAGE: &str = "storage";
     /// The bucket cannot be reached.
     pub const STORAGE_UNREACHABLE: &str = "storage_unreachable";
+    /// The link to a recording was good for a limited time, which is over.
+    pub const LINK_EXPIRED: &str = "link_expired";
+    /// Another program listens on the address.
+    pub const ADDRESS_IN_USE: &str = "address_in_use";
     /// Something was written by a newer version of Roomtone.
     pub const NEWER_VERSION: &str = "newer_version";
     /// The operation needs a confirmation that was not given.

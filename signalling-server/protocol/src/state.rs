@@ -124,6 +124,21 @@ pub enum RecordingState {
     Failed,
 }
 
+impl std::fmt::Display for RecordingState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Preparing => "preparing",
+            Self::Recording => "recording",
+            Self::Paused => "paused",
+            Self::Finalizing => "finalizing",
+            Self::Uploading => "uploading",
+            Self::Completed => "completed",
+            Self::Cancelled => "cancelled",
+            Self::Failed => "failed",
+        })
+    }
+}
+
 /// One recording's state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ts_rs::TS)]
 #[ts(export)]

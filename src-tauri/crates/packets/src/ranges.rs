@@ -64,6 +64,12 @@ impl RangeSet {
             .filter(|(start, end)| start < end)
     }
 
+    /// The whole range that a number lies in.
+    #[must_use]
+    pub fn range_of(&self, number: u64) -> Option<(u64, u64)> {
+        self.ranges.range(..=number).next_back().map(|(&start, &end)| (start, end)).filter(|&(_, end)| number < end)
+    }
+
     /// All ranges, in order.
     pub fn iter(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
         self.ranges.iter().map(|(&start, &end)| (start, end))

@@ -1,6 +1,6 @@
 //! What a record can say.
 
-use roomtone_protocol::channel::{Inventory, Segment};
+use roomtone_protocol::channel::{Anchor, Inventory, Segment};
 use roomtone_protocol::{
     ClockNs, IndexRange, ParticipantId, RecordingId, SampleIndex, SegmentId, SegmentKey, WakeEpoch,
 };
@@ -29,6 +29,14 @@ pub enum Record {
     Marker(MarkerSet),
     /// Kind 10: what somebody goes by.
     Name(NameGiven),
+    /// Kind 11: where a segment stands on its participant's clock.
+    Anchor(Anchor),
+    /// Kind 12: a microphone's samples count as silence from a sample on, or no longer.
+    Muted(MutedFrom),
+    /// Kind 13: somebody said goodbye.
+    Left(PersonLeft),
+    /// Kind 14: somebody's channel in the file.
+    Channel(ChannelGiven),
 }
 
 /// An Opus packet (RFC 6716) and where it belongs.
@@ -147,6 +155,35 @@ pub struct NameGiven {
     pub name: String,
 }
 
+/// A person muted themselves, or no longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MutedFrom {
+    /// The segment.
+    pub segment: SegmentKey,
+    /// First sample concerned.
+    pub from: SampleIndex,
+    /// Whether it is muted from there.
+    pub muted: bool,
+}
+
+/// An explicit goodbye; who merely vanishes leaves none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PersonLeft {
+    /// Who.
+    pub participant: ParticipantId,
+    /// When, on the recorder's timeline clock.
+    pub at: ClockNs,
+}
+
+/// Somebody has a channel. It is never taken back, so that who returns finds it again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChannelGiven {
+    /// Whose.
+    pub participant: ParticipantId,
+    /// From 0, in order of joining.
+    pub index: u16,
+}
+
 /// A payload whose checksum fits and whose content does not.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a record of kind {kind} holds what this version cannot read")]
@@ -171,6 +208,10 @@ impl Record {
             Self::Inventory(_) => 8,
             Self::Marker(_) => 9,
             Self::Name(_) => 10,
+            Self::Anchor(_) => 11,
+            Self::Muted(_) => 12,
+            Self::Left(_) => 13,
+            Self::Channel(_) => 14,
         }
     }
 
@@ -193,6 +234,10 @@ impl Record {
             Self::Inventory(value) => serde_json::to_writer(out, value),
             Self::Marker(value) => serde_json::to_writer(out, value),
             Self::Name(value) => serde_json::to_writer(out, value),
+            Self::Anchor(value) => serde_json::to_writer(out, value),
+            Self::Muted(value) => serde_json::to_writer(out, value),
+            Self::Left(value) => serde_json::to_writer(out, value),
+            Self::Channel(value) => serde_json::to_writer(out, value),
         };
         json.expect("plain structs always serialise into memory");
     }
@@ -217,6 +262,10 @@ impl Record {
             8 => json(kind, payload, Self::Inventory),
             9 => json(kind, payload, Self::Marker),
             10 => json(kind, payload, Self::Name),
+            11 => json(kind, payload, Self::Anchor),
+            12 => json(kind, payload, Self::Muted),
+            13 => json(kind, payload, Self::Left),
+            14 => json(kind, payload, Self::Channel),
             _ => Ok(None),
         }
     }
@@ -227,14 +276,17 @@ fn read_packet(payload: &[u8]) -> Option<Packet> {
     let (epoch, prefix) = prefix.split_first_chunk::<4>()?;
     let (segment, prefix) = prefix.split_first_chunk::<4>()?;
     let (index, prefix) = prefix.split_first_chunk::<8>()?;
-    let samples = prefix.first_chunk::<2>()?;
+    let samples = u16::from_le_bytes(*prefix.first_chunk::<2>()?);
+    let index = u64::from_le_bytes(*index);
+    // What ends behind the last number is nothing that anybody captured.
+    index.checked_add(u64::from(samples))?;
     Some(Packet {
         segment: SegmentKey {
             epoch: WakeEpoch(u32::from_le_bytes(*epoch)),
             segment: SegmentId(u32::from_le_bytes(*segment)),
         },
-        index: SampleIndex(u64::from_le_bytes(*index)),
-        samples: u16::from_le_bytes(*samples),
+        index: SampleIndex(index),
+        samples,
         opus: opus.to_vec(),
     })
 }
