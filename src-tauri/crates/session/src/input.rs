@@ -1,0 +1,145 @@
+//! What can happen to a room.
+
+use std::time::Duration;
+
+use roomtone_protocol::channel::Command;
+use roomtone_protocol::state::{RecordBy, Role};
+use roomtone_protocol::{CommandId, ErrorReport, ParticipantId, RecordingId, RoomId};
+
+/// What a room is set to for as long as its recorder runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// The room on its relay.
+    pub room: RoomId,
+    /// What people call it.
+    pub name: String,
+    /// Who may start and stop.
+    pub record_by: RecordBy,
+    /// How long a recording goes on with nobody present.
+    pub grace: Duration,
+    /// Counts the starts of this recorder; orders its states before those of earlier runs.
+    pub epoch: u32,
+    /// Whether recording is possible at all.
+    pub recording_enabled: bool,
+}
+
+/// The two ways on which somebody's presence is seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Path {
+    /// Their connection to the relay.
+    Relay,
+    /// Their connection to this recorder.
+    Link,
+}
+
+/// Who gives a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Caller {
+    /// Whose key.
+    pub participant: ParticipantId,
+    /// Whether they showed the host's secret.
+    pub host: bool,
+    /// Whether they are a passing visitor: no member of the room, but with a participant's rights to record.
+    pub passing: bool,
+}
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Input {
+    /// Time went by.
+    Tick,
+    /// Somebody's verified link is up and says who they are. Comes again with every new link, and when a microphone
+    /// begins to deliver that was not there before; who is here already is only brought up to date.
+    Entered {
+        /// Who.
+        participant: ParticipantId,
+        /// What they are here for.
+        role: Role,
+        /// Whether they showed the host's secret.
+        host: bool,
+        /// The name that their program was started with. One that breaks the rules of names counts as none.
+        name: Option<String>,
+        /// Whether they have a microphone.
+        microphone: bool,
+    },
+    /// One of somebody's paths came or fell silent.
+    Presence {
+        /// Who; also somebody who has not entered yet.
+        participant: ParticipantId,
+        /// Which path.
+        path: Path,
+        /// Whether it is there.
+        up: bool,
+    },
+    /// Somebody said goodbye. Never for who merely vanished.
+    Left {
+        /// Who.
+        participant: ParticipantId,
+    },
+    /// The relay cannot be reached: nobody's path through it is known.
+    RelayLost,
+    /// The relay is back and is about to say who is there.
+    RelayBack,
+    /// Somebody asks for something.
+    Command {
+        /// Who.
+        caller: Caller,
+        /// Of the request.
+        id: CommandId,
+        /// `(epoch, sequence)` of the state that they saw.
+        based_on: Option<(u32, u64)>,
+        /// What.
+        command: Command,
+        /// Drawn at random: the id of a recording that this command may begin.
+        fresh: RecordingId,
+    },
+    /// The current recording's journal is open.
+    Prepared {
+        /// Which.
+        recording: RecordingId,
+    },
+    /// The file is whole.
+    Finalized {
+        /// Which.
+        recording: RecordingId,
+    },
+    /// It ended without a single channel: there is no file to make.
+    Empty {
+        /// Which.
+        recording: RecordingId,
+    },
+    /// The bucket has verified the object.
+    Completed {
+        /// Which.
+        recording: RecordingId,
+    },
+    /// It is stuck for good; its audio is kept.
+    Failed {
+        /// Which.
+        recording: RecordingId,
+        /// What happened.
+        reason: String,
+        /// What a person can do.
+        hint: String,
+    },
+    /// The upload meets trouble and will be tried again, or goes on after trouble.
+    Trouble {
+        /// Which.
+        recording: RecordingId,
+        /// What holds it up; None: nothing any longer.
+        trouble: Option<ErrorReport>,
+    },
+    /// A recording of an earlier run of the recorder is on its way again.
+    Recovered {
+        /// Which.
+        recording: RecordingId,
+        /// Its title.
+        title: Option<String>,
+        /// Who started it.
+        started_by: Option<ParticipantId>,
+        /// Recorded time.
+        length: Duration,
+        /// Whether its file is whole already.
+        finalized: bool,
+    },
+}
