@@ -1,0 +1,160 @@
+//! A device's worker: asks, receives, supervises. One step at a time, and no step waits.
+
+use std::sync::mpsc;
+
+use roomtone_protocol::ClockNs;
+
+use crate::attendant::{Attendant, Reply, Request};
+use crate::line::Line;
+use crate::supervisor::{Order, Supervisor};
+use crate::track::Track;
+use crate::{CaptureError, CaptureEvent, DeviceProblem};
+
+/// What the first attempt to open the device came to.
+pub(crate) type FirstResult = mpsc::Sender<Result<(), CaptureError>>;
+
+/// Captures from a device into a track.
+pub(crate) struct DeviceCapture<A> {
+    attendant: A,
+    supervisor: Supervisor,
+    track: Track,
+    live: Option<Line>,
+    /// Opened, and not proved yet.
+    candidate: Option<Line>,
+    /// Until the first stream was opened a missing device is an error; later any device is better than none.
+    first: Option<FirstResult>,
+    problem: Option<DeviceProblem>,
+    name: String,
+}
+
+impl<A: Attendant> DeviceCapture<A> {
+    pub(crate) fn new(attendant: A, track: Track, first: FirstResult, now: ClockNs) -> Self {
+        let supervisor = Supervisor::new(now);
+        let first = Some(first);
+        Self { attendant, supervisor, track, live: None, candidate: None, first, problem: None, name: String::new() }
+    }
+
+    /// What happened since.
+    pub(crate) fn poll_event(&mut self) -> Option<CaptureEvent> {
+        self.track.poll_event()
+    }
+
+    pub(crate) fn set_muted(&mut self, muted: bool) {
+        self.track.set_muted(muted);
+    }
+
+    /// Does what is due.
+    pub(crate) fn step(&mut self, now: ClockNs) {
+        while let Some(reply) = self.attendant.reply() {
+            match reply {
+                Reply::Opened(Ok(device)) => {
+                    self.tell_first(Ok(()));
+                    self.candidate = Some(Line::new(device, self.supervisor.cause()));
+                    self.supervisor.opened(now);
+                }
+                Reply::Opened(Err(error)) => {
+                    self.tell_first(Err(error.clone()));
+                    let order = self.supervisor.failed_to_open(now, error);
+                    self.carry_out(order);
+                }
+                Reply::Identified(Ok(identity)) => match &self.live {
+                    Some(live) if live.device.identity != identity => self.supervisor.changed(now),
+                    _ => self.supervisor.identified(now),
+                },
+                // What cannot be asked now is asked again; that sound still flows is what counts.
+                Reply::Identified(Err(error)) => {
+                    tracing::debug!(%error, "the system does not name its microphone");
+                    self.supervisor.identified(now);
+                }
+            }
+        }
+        self.receive(now);
+        let orders = self.supervisor.step(now);
+        self.carry_out(orders);
+    }
+
+    /// Ends it: everything that was captured comes out.
+    pub(crate) fn finish(&mut self) {
+        if let Some(live) = self.live.take().or_else(|| self.candidate.take()) {
+            live.finish(&mut self.track);
+        }
+        self.track.end();
+        self.candidate = None;
+    }
+
+    fn receive(&mut self, now: ClockNs) {
+        if let Some(candidate) = &mut self.candidate {
+            candidate.receive();
+            if candidate.has_sound() {
+                self.switch(now);
+            }
+        }
+        let Some(live) = &mut self.live else { return };
+        live.receive();
+        live.deliver(&mut self.track);
+        let (silent, failure) = (live.is_silent(), live.device.failure.get().cloned());
+        if let Some(at) = live.last_call {
+            self.supervisor.delivered(at);
+        }
+        if let Some(error) = failure {
+            let orders = self.supervisor.failed(now, error);
+            self.carry_out(orders);
+            return;
+        }
+        match (silent, &self.problem) {
+            (true, None | Some(DeviceProblem::Replaced { .. })) => self.report(Some(DeviceProblem::Silent)),
+            (false, Some(DeviceProblem::Silent)) => self.report_device(),
+            _ => {}
+        }
+    }
+
+    /// The candidate delivers: it takes the live stream's place.
+    fn switch(&mut self, now: ClockNs) {
+        let Some(candidate) = self.candidate.take() else { return };
+        if let Some(old) = self.live.take() {
+            old.finish(&mut self.track);
+        }
+        self.supervisor.proved(now);
+        self.name.clone_from(&candidate.device.identity.name);
+        self.live = Some(candidate);
+        self.report_device();
+    }
+
+    fn carry_out(&mut self, orders: impl IntoIterator<Item = Order>) {
+        for order in orders {
+            match order {
+                Order::Open => self.attendant.request(Request::Open { any: self.first.is_none() }),
+                Order::Identify => self.attendant.request(Request::Identify),
+                Order::GiveUp => self.attendant.give_up(),
+                Order::DropCandidate => self.candidate = None,
+                Order::DropLive => {
+                    if let Some(live) = self.live.take() {
+                        live.finish(&mut self.track);
+                    }
+                }
+                Order::Report(problem) => self.report(Some(problem)),
+            }
+        }
+    }
+
+    fn tell_first(&mut self, result: Result<(), CaptureError>) {
+        if let Some(first) = self.first.take()
+            && first.send(result).is_err()
+        {
+            tracing::debug!("whoever started the capture did not wait for its device");
+        }
+    }
+
+    fn report_device(&mut self) {
+        let wanted = self.live.as_ref().and_then(|live| live.device.identity.instead_of.clone());
+        self.report(wanted.map(|wanted| DeviceProblem::Replaced { wanted }));
+    }
+
+    fn report(&mut self, problem: Option<DeviceProblem>) {
+        self.problem.clone_from(&problem);
+        self.track.tell(CaptureEvent::Device { name: self.name.clone(), problem });
+    }
+}
+
+#[cfg(test)]
+mod tests;
