@@ -1,1 +1,33 @@
-//! recorder
+//! The recorder: packets in, one multichannel file out.
+//!
+//! The [`Journal`] is the truth: every packet as it came. Everything else is a projection of it:
+//!
+//! ```text
+//! packets -> Journal --+-> Backfill       what to ask for
+//!                      +-> ChannelLedger  what is missing, and why
+//! clocks -> TrackClock +-> Renderer       file frames to PCM
+//! edges  -> Timeline   +-> finalize       the take, and its metadata
+//! ```
+//!
+//! Only the journal and [`finalize`] touch the disk. Nothing here knows a network, a clock or a thread.
+
+mod backfill;
+mod clock_map;
+mod finalize;
+mod journal;
+mod ledger;
+mod packet_length;
+mod render;
+mod stretch;
+mod timeline;
+mod wav;
+
+pub use backfill::{Backfill, BackfillInput};
+pub use clock_map::TrackClock;
+pub use finalize::{ChannelSpec, FinalizeError, FinalizeOptions, Finished, OnProgress, Progress, finalize};
+pub use journal::{JOURNAL_SCHEMA, Journal, JournalError, JournalPackets, RecordingHeader, SessionNotes, TrackNotes};
+pub use ledger::{ChannelLedger, Evidence};
+pub use packet_length::packet_samples;
+pub use render::{BitDepth, PacketSource, RenderError, Renderer, TrackPlan};
+pub use timeline::{FileFrame, Span, Timeline, TimelineFrame};
+pub use wav::{Origination, WavDescription, WavFrame};

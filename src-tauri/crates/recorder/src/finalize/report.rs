@@ -1,0 +1,129 @@
+//! The metadata of a finished recording.
+
+use roomtone_packets::IntervalEdge;
+use roomtone_protocol::SAMPLE_RATE;
+use roomtone_protocol::metadata::{Alignment, Channel, Marker, Metadata, Parts, SCHEMA};
+use time::format_description::well_known::Rfc3339;
+use time::{Duration, OffsetDateTime};
+
+use super::FinalizeOptions;
+use crate::journal::{Journal, TrackNotes};
+use crate::ledger::{ChannelLedger, Evidence};
+use crate::stretch::ONE;
+use crate::timeline::{Timeline, TimelineFrame};
+use crate::wav::WavFrame;
+
+/// The text of the marker where a pause was cut out.
+const PAUSE_TEXT: &str = "Pause";
+
+/// Instant of the first frame on the wall clock.
+pub(super) fn started(journal: &Journal) -> OffsetDateTime {
+    let start = journal.notes().intervals.iter().find(|interval| interval.edge == IntervalEdge::Start);
+    let wall_ns = start.map_or(0, |start| start.wall_ns);
+    // Years 1677 to 2262 all have a date.
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(wall_ns)).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+}
+
+/// Markers as people set them, and one where a pause was cut out.
+pub(super) fn markers(journal: &Journal, timeline: &Timeline, options: &FinalizeOptions<'_>) -> Vec<Marker> {
+    let header = journal.header();
+    let notes = journal.notes();
+    let set = notes.markers.iter().filter(|marker| marker.recording == header.recording).map(|marker| Marker {
+        frame: timeline.to_file_or_next(TimelineFrame::at(marker.at)).0,
+        text: marker.text.clone(),
+        by: marker.by.map(|by| {
+            let channel = options.channels.iter().find(|channel| channel.participant == by);
+            let name = channel.map(|channel| &channel.name).or_else(|| notes.names.get(&by));
+            name.cloned().unwrap_or_else(|| by.to_string())
+        }),
+    });
+    let seams = timeline.spans().iter().skip(1).map(|span| Marker {
+        frame: span.file.0,
+        text: PAUSE_TEXT.to_owned(),
+        by: None,
+    });
+    let mut markers: Vec<Marker> = set.chain(seams).collect();
+    markers.sort_by_key(|marker| marker.frame);
+    markers
+}
+
+pub(super) fn metadata(
+    journal: &Journal,
+    timeline: &Timeline,
+    options: &FinalizeOptions<'_>,
+    markers: Vec<Marker>,
+    wav: &WavFrame,
+    (sha256, parts): (String, Parts),
+) -> Metadata {
+    let header = journal.header();
+    let channels: Vec<Channel> = (0..)
+        .zip(&options.channels)
+        .map(|(index, spec)| {
+            let nothing = TrackNotes::default();
+            let notes = journal.track(spec.participant).unwrap_or(&nothing);
+            let coverage = journal.coverage(spec.participant);
+            let ledger = ChannelLedger::new(&Evidence { timeline, notes, coverage, left: &spec.left_at });
+            Channel {
+                index,
+                participant: spec.participant,
+                name: spec.name.clone(),
+                consent: spec.consent,
+                gapless: ledger.gapless,
+                missing_frames: ledger.missing_frames,
+                gaps: ledger.gaps,
+                alignment: alignment(notes),
+            }
+        })
+        .collect();
+    let started = started(journal);
+    Metadata {
+        schema: SCHEMA,
+        id: header.recording,
+        room: header.room.clone(),
+        room_id: header.room_id,
+        title: options.title.clone().or_else(|| header.title.clone()),
+        notes: options.notes.clone(),
+        started_at: rfc3339(started),
+        ended_at: rfc3339(started + length(timeline)),
+        sample_rate: SAMPLE_RATE,
+        bit_depth: options.bit_depth.bits(),
+        frames: timeline.frames(),
+        size: wav.file_bytes(),
+        sha256: Some(sha256),
+        parts,
+        software: options.software.clone(),
+        gapless: channels.iter().all(|channel| channel.gapless),
+        channels,
+        unrecorded: options.unrecorded.clone(),
+        markers,
+    }
+}
+
+/// From the first frame to behind the last one, pauses included.
+fn length(timeline: &Timeline) -> Duration {
+    let (Some(first), Some(last)) = (timeline.spans().first(), timeline.spans().last()) else {
+        return Duration::ZERO;
+    };
+    let frames = i128::from(last.timeline.0) + i128::from(last.frames) - i128::from(first.timeline.0);
+    let ns = frames * 1_000_000_000 / i128::from(SAMPLE_RATE);
+    Duration::nanoseconds(i64::try_from(ns).unwrap_or(i64::MAX))
+}
+
+fn rfc3339(instant: OffsetDateTime) -> String {
+    instant.format(&Rfc3339).expect("years before 10000 have this form")
+}
+
+/// The worst of a track's maps: a recording is as exact as its least exact piece.
+fn alignment(notes: &TrackNotes) -> Alignment {
+    let stretches = || notes.stretches.values().flatten();
+    let worst = |figure: Option<u32>| figure.map(|ns| f64::from(ns) / 1_000.0);
+    let skew = stretches()
+        .filter(|stretch| stretch.frames_per_sample != ONE)
+        .map(|stretch| (ONE as f64 / stretch.frames_per_sample.max(1) as f64 - 1.0) * 1e6)
+        .max_by(|a, b| a.abs().total_cmp(&b.abs()));
+    Alignment {
+        skew_ppm: skew,
+        residual_us: worst(stretches().map(|stretch| stretch.residual_ns).max()),
+        uncertainty_us: worst(stretches().map(|stretch| stretch.uncertainty_ns).max()),
+    }
+}

@@ -1,0 +1,229 @@
+//! One participant's part of the journal.
+
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::path::Path;
+
+use roomtone_packets::{Coverage, Packet, Record, Scanned, Scanner};
+use roomtone_protocol::{IndexRange, ParticipantId, RecordingId};
+use serde::{Deserialize, Serialize};
+
+use super::log::{Log, Place};
+use super::runs::Runs;
+use super::{JournalError, TrackNotes};
+use crate::render::PacketSource;
+
+/// Longest packet that Opus knows: 120 ms at 48 kHz (RFC 6716, 2.1.4).
+const MAX_PACKET_SAMPLES: u16 = 5_760;
+
+/// Longest delay of an encoder, 100 ms at 48 kHz; Opus has 6.5 ms.
+const MAX_CODEC_DELAY: u32 = 4_800;
+
+/// Samples are refused from here on, 3 million years: arithmetic behind stays far from its limits whatever is sent.
+const MAX_SAMPLE_INDEX: u64 = 1 << 62;
+
+const STEM_PREFIX: &str = "track-";
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct TrackHeader {
+    recording: RecordingId,
+    participant: ParticipantId,
+}
+
+#[derive(Debug)]
+pub(super) struct Track {
+    log: Log,
+    runs: Runs,
+    notes: TrackNotes,
+    coverage: Coverage,
+    durable: Coverage,
+    /// Covered since the last fsync.
+    unsynced: Coverage,
+}
+
+impl Track {
+    /// A track without a file yet.
+    pub(super) fn new(dir: &Path, recording: RecordingId, participant: ParticipantId) -> Self {
+        let header = TrackHeader { recording, participant };
+        Self {
+            log: Log::new(dir, stem(participant), &header),
+            runs: Runs::default(),
+            notes: TrackNotes::default(),
+            coverage: Coverage::default(),
+            durable: Coverage::default(),
+            unsynced: Coverage::default(),
+        }
+    }
+
+    /// Reads the track's files.
+    pub(super) fn open(
+        dir: &Path,
+        recording: RecordingId,
+        participant: ParticipantId,
+    ) -> Result<Self, JournalError> {
+        let mut runs = Runs::default();
+        let mut notes = TrackNotes::default();
+        let mut coverage = Coverage::default();
+        let header = TrackHeader { recording, participant };
+        let on_record = |place: Place, record: Record| match record {
+            Record::Packet(packet) => {
+                if coverage.insert(packet.range()) {
+                    runs.add(place, packet.range());
+                }
+            }
+            note if notes.knows(&note) => {}
+            note => notes.take(note),
+        };
+        let (mut log, _) = Log::open(dir, stem(participant), Some(&header), on_record)?;
+        // What was read may still be in the system's memory only.
+        log.sync_all_files()?;
+        Ok(Self { log, runs, notes, durable: coverage.clone(), coverage, unsynced: Coverage::default() })
+    }
+
+    /// Writes a record unless it is there already; whether it was new.
+    pub(super) fn append(&mut self, record: &Record) -> Result<bool, JournalError> {
+        if !is_possible(record) {
+            return Ok(false);
+        }
+        let range = match record {
+            Record::Packet(packet) if self.coverage.covers(packet.range()) => return Ok(false),
+            Record::Packet(packet) => Some(packet.range()),
+            note if self.notes.knows(note) => return Ok(false),
+            _ => None,
+        };
+        if self.log.is_closed() {
+            for note in self.notes.records() {
+                self.write(&note)?;
+            }
+        }
+        let place = self.write(record)?;
+        match range {
+            Some(range) => {
+                self.runs.add(place, range);
+                self.coverage.insert(range);
+                self.unsynced.insert(range);
+            }
+            None => self.notes.take(record.clone()),
+        }
+        Ok(true)
+    }
+
+    fn write(&mut self, record: &Record) -> Result<Place, JournalError> {
+        self.log.append(record).inspect_err(|_| {
+            // Nobody knows what of this reaches the disk: it is asked for again.
+            self.coverage = self.durable.clone();
+            self.unsynced = Coverage::default();
+        })
+    }
+
+    pub(super) fn sync(&mut self) -> Result<(), JournalError> {
+        match self.log.sync() {
+            Ok(()) => {
+                for range in std::mem::take(&mut self.unsynced).iter() {
+                    self.durable.insert(range);
+                }
+                Ok(())
+            }
+            Err(error) => {
+                self.coverage = self.durable.clone();
+                self.unsynced = Coverage::default();
+                Err(error)
+            }
+        }
+    }
+
+    pub(super) fn coverage(&self) -> &Coverage {
+        &self.coverage
+    }
+
+    pub(super) fn durable(&self) -> &Coverage {
+        &self.durable
+    }
+
+    pub(super) fn notes(&self) -> &TrackNotes {
+        &self.notes
+    }
+
+    #[cfg(test)]
+    pub(super) fn break_file(&mut self) {
+        self.log.break_file();
+    }
+
+    pub(super) fn replay(&self, on_record: &mut dyn FnMut(Record)) -> Result<(), JournalError> {
+        self.log.replay(on_record)
+    }
+
+    /// A reader with descriptors of its own.
+    pub(super) fn packets(&self) -> Result<JournalPackets<'_>, JournalError> {
+        let files = self.log.files().iter().map(|path| File::open(path).map_err(JournalError::io(path)));
+        Ok(JournalPackets { runs: &self.runs, files: files.collect::<Result<_, _>>()? })
+    }
+}
+
+/// Whether a record can be what it says; participants are strangers.
+fn is_possible(record: &Record) -> bool {
+    match record {
+        Record::Packet(packet) => {
+            packet.samples <= MAX_PACKET_SAMPLES && !packet.opus.is_empty() && packet.index.0 < MAX_SAMPLE_INDEX
+        }
+        Record::Segment(segment) => segment.first.0 < MAX_SAMPLE_INDEX && segment.codec_delay <= MAX_CODEC_DELAY,
+        Record::Retract(range) => range.from <= range.to && range.to.0 < MAX_SAMPLE_INDEX,
+        Record::Inventory(inventory) => {
+            let holes = inventory.holes.iter().map(|hole| &hole.range);
+            inventory.held.iter().chain(holes).all(|range| range.from <= range.to && range.to.0 < MAX_SAMPLE_INDEX)
+        }
+        Record::Epoch(_)
+        | Record::ClockExchange(_)
+        | Record::MapStretch(_)
+        | Record::Interval(_)
+        | Record::Marker(_)
+        | Record::Name(_)
+        | Record::Anchor(_)
+        | Record::Muted(_)
+        | Record::Left(_)
+        | Record::Channel(_) => true,
+    }
+}
+
+/// The participant whose track a file belongs to.
+pub(super) fn participant_of(file_name: &str) -> Option<ParticipantId> {
+    let rest = file_name.strip_prefix(STEM_PREFIX)?;
+    rest.split('.').next()?.parse().ok()
+}
+
+fn stem(participant: ParticipantId) -> String {
+    format!("{STEM_PREFIX}{participant}")
+}
+
+/// Reads a track's packets in any order. Damage on the disk is absence here.
+#[derive(Debug)]
+pub struct JournalPackets<'a> {
+    runs: &'a Runs,
+    files: Vec<File>,
+}
+
+impl PacketSource for JournalPackets<'_> {
+    fn packets(&mut self, range: IndexRange) -> io::Result<Vec<Packet>> {
+        let mut packets = Vec::new();
+        let mut bytes = Vec::new();
+        for (file, from, to) in self.runs.of(range) {
+            let file = self.files.get_mut(usize::from(file)).expect("runs name files of their own track");
+            file.seek(SeekFrom::Start(from))?;
+            bytes.clear();
+            file.take(to - from).read_to_end(&mut bytes)?;
+            let mut scanner = Scanner::new(from);
+            scanner.push(&bytes);
+            while let Some(scanned) = scanner.next_at_end() {
+                if let Scanned::Record { record: Record::Packet(packet), .. } = scanned {
+                    let held = packet.range();
+                    if held.segment == range.segment && held.from < range.to && held.to > range.from {
+                        packets.push(packet);
+                    }
+                }
+            }
+        }
+        packets.sort_by_key(|packet| (packet.index, u16::MAX - packet.samples));
+        packets.dedup_by_key(|packet| packet.index);
+        Ok(packets)
+    }
+}
