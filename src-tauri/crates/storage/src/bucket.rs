@@ -1,0 +1,152 @@
+//! What Roomtone needs of a store.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
+use roomtone_protocol::RecordingId;
+use roomtone_protocol::catalog::{Link, Reach};
+use time::OffsetDateTime;
+
+use crate::BucketError;
+
+/// One object, as a listing tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectInfo {
+    /// The whole key, prefix included; segments are separated by `/`.
+    pub key: String,
+    /// Bytes.
+    pub size: u64,
+    /// When it was last written, by the store's clock.
+    pub modified: OffsetDateTime,
+    /// Changes whenever the content does; opaque.
+    pub etag: String,
+}
+
+/// What a put does with an object that is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PutMode {
+    /// Leaves it alone and answers [`BucketError::AlreadyExists`].
+    CreateNew,
+    /// Takes its place at once and whole.
+    Replace,
+}
+
+/// A file on its way up.
+#[derive(Debug, Clone, Copy)]
+pub struct FileUpload<'a> {
+    /// Where it goes.
+    pub key: &'a str,
+    /// The local file. It is read, never changed, moved or linked.
+    pub path: &'a Path,
+    /// Whose take it is; the object carries it where the store keeps such notes.
+    pub recording: RecordingId,
+    /// What to do with an object that is there already.
+    pub mode: PutMode,
+}
+
+/// Told how many bytes of how many the store has confirmed. Cheap to clone; called from any thread.
+#[derive(Clone, Default)]
+pub struct Progress(Option<Arc<dyn Fn(u64, u64) + Send + Sync>>);
+
+impl Progress {
+    /// Calls `report(bytes, total)`, which must not block.
+    pub fn new(report: impl Fn(u64, u64) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(report)))
+    }
+
+    /// Nobody wants to know.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self(None)
+    }
+
+    pub(crate) fn report(&self, bytes: u64, total: u64) {
+        if let Some(report) = &self.0 {
+            report(bytes, total);
+        }
+    }
+}
+
+impl std::fmt::Debug for Progress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Progress(…)")
+    }
+}
+
+/// How a bucket tells that it changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChangeSource {
+    /// The operating system watches the folder.
+    FolderWatcher,
+    /// Listings are compared, this often.
+    ComparingListings(Duration),
+}
+
+/// A store of objects under keys. Dropping a future of any method stops the work; what was not confirmed may or may not
+/// have happened, and asking again is safe.
+pub trait Bucket: Send + Sync + 'static {
+    /// Every object whose key begins with `prefix`, in the order of keys. Objects under `.roomtone/` folders may be
+    /// left out unless `prefix` itself names one.
+    fn list<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<Vec<ObjectInfo>, BucketError>>;
+
+    /// One object, or none.
+    fn head<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<ObjectInfo>, BucketError>>;
+
+    /// The content of a small object.
+    ///
+    /// # Errors
+    /// [`BucketError::NotFound`], [`BucketError::TooLarge`] above `limit` bytes, and whatever the store says.
+    fn get<'a>(&'a self, key: &'a str, limit: u64) -> BoxFuture<'a, Result<Bytes, BucketError>>;
+
+    /// Uploads a file. When it answers `Ok`, the whole object is there and its size has been checked. Begun again
+    /// after an interruption, it goes on from what the store already has.
+    fn put_file<'a>(
+        &'a self,
+        upload: FileUpload<'a>,
+        progress: Progress,
+    ) -> BoxFuture<'a, Result<ObjectInfo, BucketError>>;
+
+    /// Whether the object at the upload's key is a whole copy of the upload's file, put there for this recording.
+    /// Tells an upload whose confirmation was lost from somebody else's object under the same key.
+    fn holds<'a>(&'a self, upload: FileUpload<'a>) -> BoxFuture<'a, Result<bool, BucketError>>;
+
+    /// Writes a small object.
+    fn put_bytes<'a>(
+        &'a self,
+        key: &'a str,
+        content: Bytes,
+        mode: PutMode,
+    ) -> BoxFuture<'a, Result<ObjectInfo, BucketError>>;
+
+    /// Removes an object. One that is not there is no error.
+    fn delete<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<(), BucketError>>;
+
+    /// A link to the object that works for `lifetime` from `now` (UTC). Whether the object exists is not asked.
+    fn link<'a>(
+        &'a self,
+        key: &'a str,
+        lifetime: Duration,
+        now: OffsetDateTime,
+    ) -> BoxFuture<'a, Result<Link, BucketError>>;
+
+    /// From where links work.
+    fn reach(&self) -> Reach;
+
+    /// How [`Bucket::changes`] learns of changes.
+    fn change_source(&self) -> ChangeSource;
+
+    /// An item whenever something under `prefix` may have appeared, changed or gone away: list again. The first item
+    /// comes at once, so that nothing is missed between a listing and the start of the watch. Never ends by itself.
+    fn changes(self: Arc<Self>, prefix: String) -> BoxStream<'static, ()>;
+}
+
+pub(crate) fn link(address: String, expires: OffsetDateTime) -> Result<Link, BucketError> {
+    let expires_at = expires
+        .format(&time::format_description::well_known::Rfc3339)
+        .map_err(|error| BucketError::InvalidLifetime(error.to_string()))?;
+    Ok(Link { link: address, expires_at })
+}

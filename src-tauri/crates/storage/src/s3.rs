@@ -1,0 +1,268 @@
+//! A bucket in any S3-compatible store.
+
+mod errors;
+mod ledger;
+mod multipart;
+mod plan;
+mod settings;
+mod source;
+mod upload;
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, SystemTime};
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::presigning::PresigningConfig;
+use aws_sdk_s3::primitives::DateTime;
+use bytes::Bytes;
+use futures_util::future::{BoxFuture, FutureExt as _};
+use futures_util::stream::BoxStream;
+use roomtone_protocol::catalog::{Link, Reach};
+use time::OffsetDateTime;
+
+pub use self::settings::{S3Keys, S3Settings};
+
+use self::errors::{Failure, Operation};
+use self::source::Source;
+use crate::bucket::link;
+use crate::{Bucket, BucketError, ChangeSource, FileUpload, ObjectInfo, Progress, PutMode, listing};
+
+/// How long a small request may take. The SDK itself waits for ever on a store that accepts and never answers.
+const SMALL_REQUEST: Duration = Duration::from_secs(30);
+
+/// Signed links cannot last longer (AWS Signature Version 4).
+const LONGEST_LINK: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// The note on an object that says whose take it is.
+const RECORDING_NOTE: &str = "roomtone-recording";
+
+/// Objects in a bucket of an S3-compatible store. Keys given to it are whole keys, prefix included.
+#[derive(Debug)]
+pub struct S3Bucket {
+    client: Client,
+    bucket: String,
+    /// Tells ledgers of different stores apart.
+    store: String,
+    ledgers: PathBuf,
+    listing_interval: Duration,
+    /// The store answered that it has no `If-None-Match`.
+    without_conditions: AtomicBool,
+}
+
+impl S3Bucket {
+    /// Prepares to talk to the store; nothing is sent yet. `ledgers` is a folder of this computer in which the progress
+    /// of uploads is kept across restarts.
+    ///
+    /// # Errors
+    /// [`BucketError::InvalidSetting`], and when the folder cannot be made.
+    pub async fn connect(settings: S3Settings, ledgers: impl Into<PathBuf>) -> Result<Self, BucketError> {
+        settings.check()?;
+        let ledgers = ledgers.into();
+        std::fs::create_dir_all(&ledgers).map_err(|error| BucketError::io(&ledgers, error))?;
+        let client = Client::from_conf(settings.client_config().await);
+        Ok(Self {
+            client,
+            store: settings.endpoint.clone().unwrap_or_else(|| settings.region.clone()),
+            bucket: settings.bucket,
+            ledgers,
+            listing_interval: settings.listing_interval,
+            without_conditions: AtomicBool::new(false),
+        })
+    }
+
+    fn failure(&self, operation: Operation) -> Failure<'_> {
+        Failure { operation, bucket: &self.bucket }
+    }
+
+    /// One object with the recording it says it belongs to.
+    async fn look(&self, key: &str) -> Result<Option<Found>, BucketError> {
+        let asked = self.client.head_object().bucket(&self.bucket).key(key).send();
+        match bounded(asked).await? {
+            Ok(answer) => Ok(Some(Found {
+                recording: answer.metadata().and_then(|notes| notes.get(RECORDING_NOTE)).cloned(),
+                object: ObjectInfo {
+                    key: key.to_owned(),
+                    size: size(answer.content_length()),
+                    modified: modified(answer.last_modified()),
+                    etag: etag(answer.e_tag()),
+                },
+            })),
+            Err(error) if errors::status(&error) == Some(404) => Ok(None),
+            Err(error) if errors::status(&error) == Some(403) => {
+                // An answer to HEAD has no body to say why; one to a listing has.
+                let list = self.client.list_objects_v2().bucket(&self.bucket).prefix(key).max_keys(1).send();
+                bounded(list).await?.map_err(|error| self.failure(Operation::List).explain(&error))?;
+                Err(self.failure(Operation::Read).explain(&error))
+            }
+            Err(error) => Err(self.failure(Operation::Read).explain(&error)),
+        }
+    }
+
+    async fn list_all(&self, prefix: &str) -> Result<Vec<ObjectInfo>, BucketError> {
+        let mut objects = Vec::new();
+        let mut pages =
+            self.client.list_objects_v2().bucket(&self.bucket).prefix(prefix).into_paginator().send();
+        while let Some(page) = bounded(pages.next()).await? {
+            let page = page.map_err(|error| self.failure(Operation::List).explain(&error))?;
+            objects.extend(page.contents().iter().filter_map(|object| {
+                // Some stores list folders as empty objects.
+                let key = object.key().filter(|key| !key.ends_with('/'))?;
+                Some(ObjectInfo {
+                    key: key.to_owned(),
+                    size: size(object.size()),
+                    modified: modified(object.last_modified()),
+                    etag: etag(object.e_tag()),
+                })
+            }));
+        }
+        objects.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        Ok(objects)
+    }
+
+    async fn read(&self, key: &str, limit: u64) -> Result<Bytes, BucketError> {
+        let asked = self.client.get_object().bucket(&self.bucket).key(key).send();
+        let mut answer = match bounded(asked).await? {
+            Ok(answer) => answer,
+            Err(error) if errors::status(&error) == Some(404) => {
+                return Err(BucketError::NotFound { key: key.to_owned() });
+            }
+            Err(error) => return Err(self.failure(Operation::Read).explain(&error)),
+        };
+        let mut content = Vec::new();
+        let broken_off = |error| BucketError::Unreachable(format!("the answer broke off: {error}"));
+        while let Some(chunk) = bounded(answer.body.try_next()).await?.map_err(broken_off)? {
+            content.extend_from_slice(&chunk);
+            if content.len() as u64 > limit {
+                return Err(BucketError::TooLarge { key: key.to_owned(), limit });
+            }
+        }
+        Ok(content.into())
+    }
+
+    async fn sign(&self, key: &str, lifetime: Duration, now: OffsetDateTime) -> Result<Link, BucketError> {
+        if lifetime < Duration::from_secs(1) || lifetime > LONGEST_LINK {
+            return Err(BucketError::InvalidLifetime(format!("{} seconds", lifetime.as_secs())));
+        }
+        let presigning = PresigningConfig::builder()
+            .start_time(SystemTime::from(now))
+            .expires_in(lifetime)
+            .build()
+            .map_err(|error| BucketError::InvalidLifetime(error.to_string()))?;
+        let request = self.client.get_object().bucket(&self.bucket).key(key).presigned(presigning).await;
+        let request = request.map_err(|error| self.failure(Operation::Read).explain(&error))?;
+        link(request.uri().to_owned(), now + lifetime)
+    }
+}
+
+/// What HEAD tells.
+struct Found {
+    object: ObjectInfo,
+    recording: Option<String>,
+}
+
+impl Found {
+    /// Whether it is a whole copy of that file, put there for that recording.
+    fn is_copy(&self, upload: &FileUpload<'_>, source: &Source) -> bool {
+        self.object.size == source.size && self.recording == Some(upload.recording.to_string())
+    }
+}
+
+async fn bounded<T>(request: impl Future<Output = T>) -> Result<T, BucketError> {
+    tokio::time::timeout(SMALL_REQUEST, request)
+        .await
+        .map_err(|_| BucketError::Unreachable(format!("no answer within {} s", SMALL_REQUEST.as_secs())))
+}
+
+fn size(length: Option<i64>) -> u64 {
+    length.and_then(|length| u64::try_from(length).ok()).unwrap_or(0)
+}
+
+fn modified(time: Option<&DateTime>) -> OffsetDateTime {
+    time.and_then(|time| OffsetDateTime::from_unix_timestamp_nanos(time.as_nanos()).ok())
+        .unwrap_or(OffsetDateTime::UNIX_EPOCH)
+}
+
+/// Without the quotes, which some answers have and others lack.
+fn etag(etag: Option<&str>) -> String {
+    etag.unwrap_or_default().trim_matches('"').to_owned()
+}
+
+impl Bucket for S3Bucket {
+    fn list<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<Vec<ObjectInfo>, BucketError>> {
+        self.list_all(prefix).boxed()
+    }
+
+    fn head<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<ObjectInfo>, BucketError>> {
+        async move { Ok(self.look(key).await?.map(|found| found.object)) }.boxed()
+    }
+
+    fn get<'a>(&'a self, key: &'a str, limit: u64) -> BoxFuture<'a, Result<Bytes, BucketError>> {
+        self.read(key, limit).boxed()
+    }
+
+    fn put_file<'a>(
+        &'a self,
+        upload: FileUpload<'a>,
+        progress: Progress,
+    ) -> BoxFuture<'a, Result<ObjectInfo, BucketError>> {
+        self.upload(upload, progress).boxed()
+    }
+
+    fn holds<'a>(&'a self, upload: FileUpload<'a>) -> BoxFuture<'a, Result<bool, BucketError>> {
+        async move {
+            let source = Source::open(upload.path).await?;
+            Ok(self.look(upload.key).await?.is_some_and(|found| found.is_copy(&upload, &source)))
+        }
+        .boxed()
+    }
+
+    fn put_bytes<'a>(
+        &'a self,
+        key: &'a str,
+        content: Bytes,
+        mode: PutMode,
+    ) -> BoxFuture<'a, Result<ObjectInfo, BucketError>> {
+        async move {
+            self.put_object(key, mode, upload::Content::Bytes(&content)).await?;
+            self.verify(key, content.len() as u64).await
+        }
+        .boxed()
+    }
+
+    fn delete<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<(), BucketError>> {
+        async move {
+            let asked = self.client.delete_object().bucket(&self.bucket).key(key).send();
+            match bounded(asked).await? {
+                Ok(_) => Ok(()),
+                Err(error) if errors::code(&error) == Some("NoSuchKey") => Ok(()),
+                Err(error) => Err(self.failure(Operation::Delete).explain(&error)),
+            }
+        }
+        .boxed()
+    }
+
+    fn link<'a>(
+        &'a self,
+        key: &'a str,
+        lifetime: Duration,
+        now: OffsetDateTime,
+    ) -> BoxFuture<'a, Result<Link, BucketError>> {
+        self.sign(key, lifetime, now).boxed()
+    }
+
+    fn reach(&self) -> Reach {
+        Reach::Everyone
+    }
+
+    fn change_source(&self) -> ChangeSource {
+        ChangeSource::ComparingListings(self.listing_interval)
+    }
+
+    fn changes(self: Arc<Self>, prefix: String) -> BoxStream<'static, ()> {
+        let every = self.listing_interval;
+        listing::compare(self, prefix, every)
+    }
+}

