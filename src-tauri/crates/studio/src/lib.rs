@@ -1,3 +1,29 @@
-//! What the app, the headless program and the tests drive.
+//! What the app, the headless program and the tests drive. Wiring only: rules live in the crates below.
+//!
+//! * [`Host`]: a room and its recorder;
+//! * [`Participant`]: somebody in a room, with a microphone or looking on;
+//! * [`Visitor`]: somebody who asks one thing and goes;
+//! * [`Studio`]: what a window needs of all three.
+
+mod bucket;
+mod data_dir;
+mod events;
+mod host;
+mod lines;
+mod outbox;
+mod participant;
+mod random;
+mod settings;
+mod studio;
+mod visitor;
 
 pub mod view;
+
+pub use bucket::{ConfiguredBucket, configured_bucket};
+pub use data_dir::{DataDir, Start};
+pub use events::{AlarmKind, HostEvent, ParticipantEvent, PersonLine, RecordingLine};
+pub use host::{Host, HostOptions, LocalDoor};
+pub use participant::{Participant, ParticipantOptions};
+pub use settings::{BucketChoice, DEFAULT_BITRATE, DEFAULT_GRACE, S3Choice, Settings};
+pub use studio::{Studio, StudioConfig};
+pub use visitor::Visitor;

@@ -1,0 +1,291 @@
+//! The command line.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use roomtone_capture::MicrophoneSpec;
+
+/// Records everybody in a room on a channel of their own.
+#[derive(Debug, Parser)]
+#[command(name = "roomtone", version, about)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(subcommand)]
+    pub(crate) task: Task,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Common {
+    /// One JSON object a line on stdout, and nothing else.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Identity, spools, journals, the local bucket and upload state live here.
+    #[arg(long, global = true, value_name = "DIR", env = "ROOMTONE_DATA_DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Settings, as JSON.
+    #[arg(long, global = true, value_name = "FILE", env = "ROOMTONE_SETTINGS")]
+    pub(crate) settings: Option<PathBuf>,
+    /// Say everything on stderr.
+    #[arg(long, global = true)]
+    pub(crate) debug: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Task {
+    /// Host a room: be its recorder.
+    Host(Host),
+    /// Join a room with a microphone, or to look on.
+    Join(Join),
+    /// Start, stop or ask for a recording.
+    Record(Record),
+    /// List, link, download, delete or rename finished recordings.
+    Recordings(Recordings),
+    /// Check where recordings go.
+    Storage(Storage),
+    /// Check microphone, disk, relay and storage.
+    Doctor,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Host {
+    /// What people call the room.
+    #[arg(long, value_name = "NAME", env = "ROOMTONE_ROOM")]
+    pub(crate) room: Option<String>,
+    /// A relay elsewhere; without it the host brings its own.
+    #[arg(long, value_name = "URL", conflicts_with = "listen", env = "ROOMTONE_RELAY")]
+    pub(crate) relay: Option<String>,
+    /// Where the own relay listens; port 0 is any free one, kept for good.
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// A local address for audio; all of them by default.
+    #[arg(long = "media-addr", value_name = "IP")]
+    pub(crate) media_addrs: Vec<IpAddr>,
+    /// `default`, `none`, `device:NAME` or `file:PATH.wav?at=UNIX_MS&skew_ppm=100&loop=1&gain_db=-6`.
+    #[arg(long, value_name = "MIC", default_value = "default", env = "ROOMTONE_MIC")]
+    pub(crate) mic: MicrophoneSpec,
+    /// The host's own name.
+    #[arg(long, value_name = "NAME", env = "ROOMTONE_NAME")]
+    pub(crate) name: Option<String>,
+    /// Where recordings go.
+    #[arg(long)]
+    pub(crate) bucket: Option<BucketKind>,
+    /// Format of the recording.
+    #[arg(long, value_parser = ["wav"])]
+    pub(crate) format: Option<String>,
+    /// 16, 24, or 32 for float.
+    #[arg(long, value_name = "BITS")]
+    pub(crate) bit_depth: Option<u16>,
+    /// Names objects, for example `{YYYY}/{MM}/{DD}/{id}.wav`.
+    #[arg(long, value_name = "T")]
+    pub(crate) key_template: Option<String>,
+    /// Who may start and stop.
+    #[arg(long)]
+    pub(crate) record_by: Option<RecordByArg>,
+    /// Begin by itself when so many people are there.
+    #[arg(long, value_name = "N")]
+    pub(crate) auto_record: Option<u32>,
+    /// End a recording after this time.
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) time_limit: Option<Duration>,
+    /// How long a recording goes on with nobody there.
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) grace: Option<Duration>,
+    /// How long local copies stay after the bucket has them.
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) keep_local: Option<Duration>,
+    /// How long uploads may still take when the program is told to end.
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "10s")]
+    pub(crate) drain: Duration,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum BucketKind {
+    /// A folder on this computer.
+    Folder,
+    /// An S3-compatible store.
+    S3,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum RecordByArg {
+    /// Everyone in the room.
+    Everyone,
+    /// The host only.
+    Host,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Join {
+    /// The link that the host passed on.
+    #[arg(value_name = "INVITE")]
+    pub(crate) invite: String,
+    /// The name to go by.
+    #[arg(long, value_name = "NAME", env = "ROOMTONE_NAME")]
+    pub(crate) name: Option<String>,
+    /// `default`, `none`, `device:NAME` or `file:PATH.wav?at=UNIX_MS&skew_ppm=100&loop=1&gain_db=-6`.
+    #[arg(long, value_name = "MIC", default_value = "default", env = "ROOMTONE_MIC")]
+    pub(crate) mic: MicrophoneSpec,
+    /// Look on, without a microphone.
+    #[arg(long)]
+    pub(crate) observe: bool,
+    /// A local address for audio; all of them by default.
+    #[arg(long = "media-addr", value_name = "IP")]
+    pub(crate) media_addrs: Vec<IpAddr>,
+    /// Stay when the file that plays as the microphone is over.
+    #[arg(long)]
+    pub(crate) stay: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Record {
+    /// The room's invite, or the host's.
+    #[arg(value_name = "INVITE")]
+    pub(crate) invite: String,
+    #[command(subcommand)]
+    pub(crate) what: RecordWhat,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RecordWhat {
+    /// Begin a recording; one that runs is finalized first.
+    Start {
+        /// Its title.
+        #[arg(long, value_name = "T")]
+        title: Option<String>,
+    },
+    /// Finalize the recording.
+    Stop {
+        /// Answer when it is completed.
+        #[arg(long)]
+        wait: bool,
+        /// Wait no longer than this.
+        #[arg(long, value_name = "TIME", value_parser = duration, requires = "wait")]
+        timeout: Option<Duration>,
+    },
+    /// Interrupt it.
+    Pause,
+    /// Go on.
+    Resume,
+    /// How is it going?
+    Status,
+    /// Discard it.
+    Cancel {
+        /// Yes, really.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Drop a marker.
+    Mark {
+        /// Its text.
+        #[arg(value_name = "TEXT")]
+        text: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Recordings {
+    /// The room's invite, or the host's.
+    #[arg(value_name = "INVITE")]
+    pub(crate) invite: String,
+    #[command(subcommand)]
+    pub(crate) what: RecordingsWhat,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RecordingsWhat {
+    /// Everything that may be seen with this invite, newest first.
+    List,
+    /// One recording.
+    Show {
+        /// Its id, or the key of an object.
+        id: String,
+    },
+    /// A link that works for a while.
+    Link {
+        /// Its id, or the key of an object.
+        id: String,
+        /// How long it works.
+        #[arg(long, value_name = "TIME", value_parser = duration, default_value = "1h")]
+        ttl: Duration,
+    },
+    /// Fetch the file.
+    Download {
+        /// Its id, or the key of an object.
+        id: String,
+        /// Where to put it.
+        #[arg(short, value_name = "FILE")]
+        output: PathBuf,
+    },
+    /// Remove it from the bucket.
+    Delete {
+        /// Its id, or the key of an object.
+        id: String,
+        /// Yes, really.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Give it another title.
+    Rename {
+        /// Its id.
+        id: String,
+        /// The title.
+        title: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Storage {
+    #[command(subcommand)]
+    pub(crate) what: StorageWhat,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum StorageWhat {
+    /// Write, read, list and delete a probe object.
+    Test,
+    /// Let the bucket tell when it changes.
+    SetupNotifications {
+        /// Only say what would be done.
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+/// `90`, `90s`, `10m`, `3h`, `7d`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let expected = || format!("`{text}` is not a time; write it like 90s, 10m, 3h or 7d");
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let seconds = match &text[digits.len()..] {
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 60 * 60,
+        "d" => 24 * 60 * 60,
+        _ => return Err(expected()),
+    };
+    let number: u64 = digits.parse().map_err(|_| expected())?;
+    number.checked_mul(seconds).map(Duration::from_secs).ok_or_else(expected)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn times_have_units() {
+        assert_eq!(duration("90"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("10m"), Ok(Duration::from_secs(600)));
+        assert_eq!(duration("3h"), Ok(Duration::from_secs(10_800)));
+        for bad in ["", "m", "1w", "-1s", "1.5h", "99999999999999999999d"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+}

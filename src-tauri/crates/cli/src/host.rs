@@ -1,0 +1,110 @@
+//! `roomtone host`.
+
+use roomtone_capture::MicrophoneSpec;
+use roomtone_protocol::ErrorReport;
+use roomtone_studio::{DataDir, Host, HostEvent, HostOptions, Participant, ParticipantOptions};
+
+use crate::args::{Common, Host as Arguments};
+use crate::output::Output;
+use crate::settings;
+use crate::signals::asked_to_end;
+
+pub(crate) async fn run(common: &Common, arguments: Arguments, output: Output) -> Result<(), ErrorReport> {
+    let settings = settings::of_host(common, &arguments)?;
+    let data_dir = DataDir::open(common.data_dir.as_deref())?;
+    let start = data_dir.start()?;
+    let bitrate = settings.bitrate();
+    let options = HostOptions { room: arguments.room, relay: arguments.relay, settings };
+    let (host, mut events) = Host::start(&data_dir, &start, options).await?;
+    let own = if arguments.mic == MicrophoneSpec::None {
+        None
+    } else {
+        let options =
+            ParticipantOptions { name: arguments.name, microphone: arguments.mic, bitrate, stay: true };
+        let door = host.admit(options.role(), options.name.clone()).await?;
+        Some(Participant::join_own(&data_dir, &start, door, options)?)
+    };
+    let (own, own_events) = own.unzip();
+    if let Some(mut own_events) = own_events {
+        // Their own microphone's events reach people as the room's events.
+        tokio::spawn(async move { while own_events.recv().await.is_some() {} });
+    }
+    let asked = asked_to_end();
+    tokio::pin!(asked);
+    loop {
+        tokio::select! {
+            event = events.recv() => match event {
+                Some(event) => {
+                    output.say(&event, text(&event).as_deref());
+                    if event == HostEvent::RoomClosed {
+                        break;
+                    }
+                }
+                None => break,
+            },
+            () = &mut asked => break,
+        }
+    }
+    let ending = async {
+        if let Some(own) = own {
+            own.leave().await;
+        }
+        host.shutdown(arguments.drain).await;
+    };
+    tokio::pin!(ending);
+    loop {
+        tokio::select! {
+            event = events.recv() => if let Some(event) = event { output.say(&event, text(&event).as_deref()) },
+            () = &mut ending => break,
+        }
+    }
+    while let Ok(event) = events.try_recv() {
+        output.say(&event, text(&event).as_deref());
+    }
+    Ok(())
+}
+
+/// What a person at a terminal reads of an event.
+fn text(event: &HostEvent) -> Option<String> {
+    let who = |person: &roomtone_studio::PersonLine| {
+        person.name.clone().unwrap_or_else(|| format!("guest {}", person.participant.short()))
+    };
+    Some(match event {
+        HostEvent::Ready { room, invite, host_invite, recovered, .. } => {
+            let recovered = match recovered.len() {
+                0 => String::new(),
+                count => format!("\nfinishing {count} recording(s) of an earlier start"),
+            };
+            format!("room `{room}` is open\ninvite: {invite}\nfor the host only: {host_invite}{recovered}")
+        }
+        HostEvent::ParticipantJoined(person) => format!("{} joined", who(person)),
+        HostEvent::ParticipantReturned(person) => format!("{} is back", who(person)),
+        HostEvent::ParticipantAway(person) => format!("{} is away", who(person)),
+        HostEvent::ParticipantLeft(person) => format!("{} left", who(person)),
+        HostEvent::ParticipantRenamed(person) => format!("{} has a new name", who(person)),
+        HostEvent::RecordingState(line) => {
+            let failure = line.failure.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
+            format!("{} {} {}{failure}", line.recording.short(), line.state, clock(line.elapsed_ms))
+        }
+        HostEvent::UploadProgress { recording, bytes, total } => {
+            let percent = bytes.saturating_mul(100).checked_div(*total).unwrap_or(100);
+            format!("{} uploading {percent} %", recording.short())
+        }
+        HostEvent::UploadRetrying { recording, error } => {
+            format!("{} is not in the bucket yet: {error}", recording.short())
+        }
+        HostEvent::RecordingCompleted { recording, path, key, gapless, .. } => {
+            let verdict = if *gapless { "nothing is missing" } else { "something is missing; see its metadata" };
+            format!("{} completed: {} and in the bucket as {key}; {verdict}", recording.short(), path.display())
+        }
+        HostEvent::Problem { error } => format!("trouble: {error}"),
+        HostEvent::RoomClosed => "the room is closed".to_owned(),
+        HostEvent::RecordingsChanged => return None,
+    })
+}
+
+/// `1:02:03`
+fn clock(ms: u64) -> String {
+    let seconds = ms / 1_000;
+    format!("{}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60)
+}

@@ -1,0 +1,54 @@
+//! Opens the bucket that the settings name.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use roomtone_protocol::catalog::Reach;
+use roomtone_protocol::{ErrorReport, FileLinkKey, code};
+use roomtone_storage::{Bucket, FileLinks, FolderBucket, Prefix, S3Bucket, S3Settings};
+
+use crate::data_dir::default_root;
+use crate::random;
+use crate::settings::{BucketChoice, Settings};
+
+/// A bucket and the part of it that is Roomtone's.
+pub struct ConfiguredBucket {
+    /// The store.
+    pub bucket: Arc<dyn Bucket>,
+    /// In front of every key.
+    pub prefix: Prefix,
+}
+
+/// The bucket of these settings, for looking at it from outside a room: a folder's links lead nowhere.
+///
+/// # Errors
+/// `invalid_setting`, or what the store says.
+pub async fn configured_bucket(settings: &Settings, data_dir: Option<&Path>) -> Result<ConfiguredBucket, ErrorReport> {
+    let root = data_dir.map_or_else(default_root, |path| Ok(path.to_owned()))?;
+    let key = FileLinkKey::from_bytes(random::bytes()?);
+    let links = FileLinks { base_url: String::new(), key, reach: Reach::HostOnly };
+    open(settings, &root, links).await
+}
+
+/// The bucket of these settings, with what it keeps in the data folder; a folder's links are made with `links`.
+pub(crate) async fn open(settings: &Settings, data_dir: &Path, links: FileLinks) -> Result<ConfiguredBucket, ErrorReport> {
+    let prefix = settings.s3.prefix.as_deref().unwrap_or_default();
+    let prefix = prefix.parse::<Prefix>().map_err(|error| {
+        ErrorReport::new(code::INVALID_SETTING, error.to_string(), "correct S3_RECORDING_PREFIX")
+    })?;
+    let bucket: Arc<dyn Bucket> = match settings.bucket_choice() {
+        BucketChoice::Folder => Arc::new(FolderBucket::open(data_dir.join("bucket"), links).await?),
+        BucketChoice::S3 => Arc::new(S3Bucket::connect(s3_settings(settings)?, data_dir.join("parts")).await?),
+    };
+    Ok(ConfiguredBucket { bucket, prefix })
+}
+
+fn s3_settings(settings: &Settings) -> Result<S3Settings, ErrorReport> {
+    let bucket = settings.s3.bucket.clone().ok_or_else(|| {
+        ErrorReport::new(code::INVALID_SETTING, "no bucket is named", "set S3_RECORDING_BUCKET")
+    })?;
+    let mut chosen = S3Settings::new(bucket);
+    chosen.region = settings.s3.region.clone().unwrap_or(chosen.region);
+    chosen.endpoint.clone_from(&settings.s3.endpoint);
+    Ok(chosen)
+}

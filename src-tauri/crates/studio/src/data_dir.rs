@@ -1,0 +1,196 @@
+//! The folder that holds identity, room, spools, journals, the local bucket and upload state.
+//!
+//! | path | holds |
+//! |---|---|
+//! | `lock` | held by the one program that uses the folder |
+//! | `identity.json` | the key of this person or recorder; counts starts |
+//! | `room.json` | the room that this host opens again at its next start |
+//! | `spool/` | what this participant encoded, until the bucket has it |
+//! | `recordings/{id}/` | journal and take of one recording |
+//! | `bucket/` | the folder bucket |
+//! | `uploads/` | what is still on its way to the bucket |
+//! | `parts/` | which parts of a file the bucket has |
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use roomtone_protocol::{ErrorReport, Identity, WakeEpoch, code};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::random;
+
+/// Version of the JSON files directly in the folder.
+const SCHEMA: u32 = 1;
+
+/// A data folder that no other program uses as long as this value lives.
+#[derive(Debug)]
+pub struct DataDir {
+    root: PathBuf,
+    /// Holds the lock.
+    _lock: File,
+}
+
+/// Who this program is, and its how manieth start this is.
+#[derive(Debug, Clone)]
+pub struct Start {
+    /// The key of this person, and of the recorder where this program hosts.
+    pub identity: Identity,
+    /// Counts the starts, this one included.
+    pub epoch: WakeEpoch,
+}
+
+#[derive(Serialize, Deserialize)]
+struct IdentityFile {
+    schema: u32,
+    seed: [u8; 32],
+    epoch: u32,
+}
+
+impl DataDir {
+    /// Opens and locks the folder, which is made if it is not there. Without a path it is the platform's own.
+    ///
+    /// # Errors
+    /// `data_dir_in_use` if another program holds it; `io` if it cannot be made or written.
+    pub fn open(path: Option<&Path>) -> Result<Self, ErrorReport> {
+        let root = path.map_or_else(default_root, |path| Ok(path.to_owned()))?;
+        fs::create_dir_all(&root).map_err(|error| io(&root, &error))?;
+        let root = root.canonicalize().map_err(|error| io(&root, &error))?;
+        let lock_path = root.join("lock");
+        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&lock_path);
+        let lock = lock.map_err(|error| io(&lock_path, &error))?;
+        lock.try_lock().map_err(|_| {
+            ErrorReport::new(
+                code::DATA_DIR_IN_USE,
+                format!("another Roomtone uses the data folder {}", root.display()),
+                "quit it, or give this one a folder of its own with --data-dir",
+            )
+        })?;
+        Ok(Self { root, _lock: lock })
+    }
+
+    /// The folder itself.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// A path inside.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    /// The key, drawn at the first start, and the number of this start.
+    ///
+    /// # Errors
+    /// `io`, or `newer_version` if a later Roomtone wrote them.
+    pub fn start(&self) -> Result<Start, ErrorReport> {
+        let mut file = match self.read::<IdentityFile>("identity.json")? {
+            Some(file) => file,
+            None => IdentityFile { schema: SCHEMA, seed: random::bytes()?, epoch: 0 },
+        };
+        file.epoch += 1;
+        self.write("identity.json", &file)?;
+        Ok(Start { identity: Identity::from_seed(file.seed), epoch: WakeEpoch(file.epoch) })
+    }
+
+    /// Reads a JSON file of the folder; None if it is not there.
+    pub(crate) fn read<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, ErrorReport> {
+        let path = self.path(name);
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(io(&path, &error)),
+        };
+        check_schema(&path, &bytes)?;
+        serde_json::from_slice(&bytes).map(Some).map_err(|error| {
+            ErrorReport::new(
+                code::IO,
+                format!("{} is damaged: {error}", path.display()),
+                "put back a copy of it, or move it away to start afresh",
+            )
+        })
+    }
+
+    /// Replaces a JSON file of the folder as a whole, readable for its owner only.
+    pub(crate) fn write<T: Serialize>(&self, name: &str, value: &T) -> Result<(), ErrorReport> {
+        let path = self.path(name);
+        let partial = self.path(&format!("{name}.partial"));
+        let write = || -> std::io::Result<()> {
+            let mut options = OpenOptions::new();
+            options.create(true).write(true).truncate(true);
+            #[cfg(unix)]
+            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+            let mut file = options.open(&partial)?;
+            file.write_all(&serde_json::to_vec_pretty(value)?)?;
+            file.sync_all()?;
+            fs::rename(&partial, &path)
+        };
+        write().map_err(|error| io(&path, &error))
+    }
+}
+
+/// Refuses what a newer version wrote, before its content is looked at.
+fn check_schema(path: &Path, bytes: &[u8]) -> Result<(), ErrorReport> {
+    #[derive(Deserialize)]
+    struct Schema {
+        schema: u32,
+    }
+    match serde_json::from_slice::<Schema>(bytes) {
+        Ok(found) if found.schema > SCHEMA => Err(ErrorReport::new(
+            code::NEWER_VERSION,
+            format!("{} was written by a newer Roomtone", path.display()),
+            "update this one; the file is left as it is",
+        )),
+        _ => Ok(()),
+    }
+}
+
+pub(crate) fn default_root() -> Result<PathBuf, ErrorReport> {
+    directories::ProjectDirs::from("", "", "Roomtone").map(|dirs| dirs.data_dir().to_owned()).ok_or_else(|| {
+        ErrorReport::new(code::IO, "this user has no home folder", "name a folder with --data-dir or ROOMTONE_DATA_DIR")
+    })
+}
+
+/// An error of the file system, for people.
+pub(crate) fn io(path: &Path, error: &std::io::Error) -> ErrorReport {
+    ErrorReport::new(
+        code::IO,
+        format!("{} cannot be used: {error}", path.display()),
+        "check that the disk has room and that you may write there",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_program_on_the_same_folder_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = DataDir::open(Some(folder.path())).unwrap();
+        assert_eq!(DataDir::open(Some(folder.path())).unwrap_err().code, code::DATA_DIR_IN_USE);
+        drop(first);
+        DataDir::open(Some(folder.path())).unwrap();
+    }
+
+    #[test]
+    fn the_key_stays_and_the_epoch_counts_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = DataDir::open(Some(folder.path())).unwrap();
+        let (first, second) = (dir.start().unwrap(), dir.start().unwrap());
+        assert_eq!(first.identity.participant(), second.identity.participant());
+        assert!(second.epoch > first.epoch);
+    }
+
+    #[test]
+    fn what_a_newer_version_wrote_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = DataDir::open(Some(folder.path())).unwrap();
+        fs::write(dir.path("identity.json"), br#"{"schema":2,"keys":[]}"#).unwrap();
+        assert_eq!(dir.start().unwrap_err().code, code::NEWER_VERSION);
+        assert_eq!(fs::read(dir.path("identity.json")).unwrap(), br#"{"schema":2,"keys":[]}"#);
+    }
+}

@@ -1,0 +1,181 @@
+//! What host and participant report to whoever drives them. Serialised, these are the lines of `roomtone … --json`.
+
+use std::path::PathBuf;
+
+use roomtone_protocol::catalog::CatalogEntry;
+use roomtone_protocol::state::{RecordingState, RoomState};
+use roomtone_protocol::{ErrorReport, ParticipantId, RecordingId, RoomId};
+use serde::Serialize;
+
+use crate::view::Levels;
+
+/// From a host.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum HostEvent {
+    /// The room is open.
+    Ready {
+        /// Its name.
+        room: String,
+        /// Its id on the relay.
+        room_id: RoomId,
+        /// The link for everyone.
+        invite: String,
+        /// The link with the host's rights.
+        host_invite: String,
+        /// Recordings of an earlier start that are being finished now.
+        recovered: Vec<RecordingId>,
+    },
+    /// Somebody came.
+    ParticipantJoined(PersonLine),
+    /// Somebody came back.
+    ParticipantReturned(PersonLine),
+    /// Somebody vanished without a word.
+    ParticipantAway(PersonLine),
+    /// Somebody said goodbye.
+    ParticipantLeft(PersonLine),
+    /// Somebody goes by another name.
+    ParticipantRenamed(PersonLine),
+    /// A recording changed its state, or a second of it went by.
+    RecordingState(RecordingLine),
+    /// A finished recording goes to the bucket.
+    UploadProgress {
+        /// Which.
+        recording: RecordingId,
+        /// Bytes that the bucket has.
+        bytes: u64,
+        /// Bytes in all.
+        total: u64,
+    },
+    /// An upload does not get through and is tried again.
+    UploadRetrying {
+        /// Which.
+        recording: RecordingId,
+        /// Why.
+        error: ErrorReport,
+    },
+    /// Verified in the bucket.
+    RecordingCompleted {
+        /// Which.
+        recording: RecordingId,
+        /// The file on this disk.
+        path: PathBuf,
+        /// The object's key.
+        key: String,
+        /// Bytes.
+        size: u64,
+        /// Channels.
+        channels: u16,
+        /// Length.
+        duration_ms: u64,
+        /// Whether nothing is missing.
+        gapless: bool,
+    },
+    /// The list of recordings changed.
+    RecordingsChanged,
+    /// Something went wrong that does not end the room.
+    Problem {
+        /// What, and what to do.
+        error: ErrorReport,
+    },
+    /// The room is over.
+    RoomClosed,
+}
+
+/// Somebody, in a line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PersonLine {
+    /// Who.
+    pub participant: ParticipantId,
+    /// The name they gave themselves.
+    pub name: Option<String>,
+    /// Their channel in the current recording.
+    pub channel: Option<u16>,
+}
+
+/// A recording's state, in a line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RecordingLine {
+    /// Which.
+    pub recording: RecordingId,
+    /// Its state.
+    pub state: RecordingState,
+    /// Recorded time so far.
+    pub elapsed_ms: u64,
+    /// Why it failed, and what to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+}
+
+/// From a participant.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum ParticipantEvent {
+    /// The recorder has let this participant in.
+    Joined {
+        /// Who this is.
+        participant: ParticipantId,
+    },
+    /// Who speaks how loud, in dBFS.
+    Speaking {
+        /// By participant.
+        levels: Levels,
+    },
+    /// A recording changed its state, or a second of it went by.
+    RecordingState(RecordingLine),
+    /// The whole state of the room.
+    #[serde(skip)]
+    State(Box<RoomState>),
+    /// Whether all that was said has arrived at the recorder for good.
+    SafeToQuit {
+        /// Whether.
+        value: bool,
+    },
+    /// Something is wrong with a microphone.
+    Alarm {
+        /// What.
+        kind: AlarmKind,
+        /// Whose.
+        participant: ParticipantId,
+        /// What happened and what to do.
+        message: String,
+    },
+    /// The recorder cannot be reached; what is said is kept here.
+    HostUnreachable,
+    /// The recorder can be reached again.
+    HostReachable,
+    /// The list of recordings changed.
+    RecordingsChanged {
+        /// The list; not part of the line.
+        #[serde(skip)]
+        entries: Vec<CatalogEntry>,
+    },
+    /// Another microphone is in use.
+    #[serde(skip)]
+    Microphone {
+        /// Its name.
+        device: String,
+    },
+    /// The end.
+    Left {
+        /// Why.
+        reason: String,
+        /// The error behind it, if it was one.
+        #[serde(skip)]
+        error: Option<ErrorReport>,
+    },
+}
+
+/// What can be wrong with a microphone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AlarmKind {
+    /// It delivers exact zeros.
+    SilentMic,
+    /// It delivers nothing.
+    StalledCapture,
+    /// It cannot be opened.
+    DeviceLost,
+    /// What it delivers cannot be kept on this disk.
+    SpoolFailed,
+}

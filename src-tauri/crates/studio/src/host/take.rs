@@ -1,0 +1,140 @@
+//! A recording from Record until its journal is whole.
+
+use std::collections::BTreeMap;
+
+use roomtone_packets::Coverage;
+use roomtone_protocol::{ClockNs, ParticipantId, RecordingId};
+use roomtone_recorder::Backfill;
+
+/// How long after Stop the recorder waits for somebody who is connected and still sends what is missing. A minute of
+/// outage is half a thousand kilobytes: seconds on the slowest link that carries a call.
+const CONNECTED_NS: i64 = 60_000_000_000;
+
+/// How long it waits for somebody who vanished and may be back: time for a link to be made anew.
+const AWAY_NS: i64 = 12_000_000_000;
+
+/// One recording that still takes packets.
+pub(super) struct OpenTake {
+    pub(super) recording: RecordingId,
+    pub(super) from: ClockNs,
+    pub(super) until: Option<ClockNs>,
+    /// In order of channels.
+    pub(super) channels: Vec<ParticipantId>,
+    pub(super) tracks: BTreeMap<ParticipantId, TakeTrack>,
+    /// The journal could not be written: nothing is taken any more.
+    pub(super) failed: bool,
+}
+
+/// One participant's part of it.
+#[derive(Default)]
+pub(super) struct TakeTrack {
+    pub(super) received: Coverage,
+    pub(super) durable: Coverage,
+    pub(super) backfill: Backfill,
+    /// The link that was told of this recording, by generation.
+    pub(super) announced: Option<u64>,
+    pub(super) end_announced: Option<u64>,
+    /// Said goodbye since the last packet.
+    pub(super) left: bool,
+}
+
+impl TakeTrack {
+    /// Everything that the participant says it holds is here, and no more will come.
+    pub(super) fn whole(&self) -> bool {
+        self.backfill.is_settled(&self.received)
+    }
+
+    /// [`Self::whole`], and on the disk for good.
+    pub(super) fn safe(&self) -> bool {
+        self.backfill.is_settled(&self.durable)
+    }
+}
+
+impl OpenTake {
+    pub(super) fn new(recording: RecordingId, from: ClockNs) -> Self {
+        Self {
+            recording,
+            from,
+            until: None,
+            channels: Vec::new(),
+            tracks: BTreeMap::new(),
+            failed: false,
+        }
+    }
+
+    /// Whether waiting longer can bring anything. `connected` tells whether somebody's link is up.
+    pub(super) fn settled(&self, now: ClockNs, connected: impl Fn(ParticipantId) -> bool) -> bool {
+        let Some(until) = self.until else { return false };
+        let waited = now.0 - until.0;
+        self.channels.iter().all(|participant| {
+            let Some(track) = self.tracks.get(participant) else { return true };
+            let patience = if connected(*participant) { CONNECTED_NS } else { AWAY_NS };
+            track.whole() || (track.left && !connected(*participant)) || waited >= patience
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use roomtone_protocol::channel::Inventory;
+    use roomtone_protocol::{IndexRange, SampleIndex, SegmentId, SegmentKey, WakeEpoch};
+    use roomtone_recorder::BackfillInput;
+
+    const ADA: ParticipantId = ParticipantId::from_bytes([1; 16]);
+
+    fn range(from: u64, to: u64) -> IndexRange {
+        let segment = SegmentKey { epoch: WakeEpoch(1), segment: SegmentId(0) };
+        IndexRange { segment, from: SampleIndex(from), to: SampleIndex(to) }
+    }
+
+    fn take(complete: bool, received: u64) -> OpenTake {
+        let recording = RecordingId::from_bytes([9; 16]);
+        let mut take = OpenTake::new(recording, ClockNs(0));
+        take.channels.push(ADA);
+        let mut track = TakeTrack::default();
+        track.received.insert(range(0, received));
+        let inventory = Inventory { recording, held: vec![range(0, 960)], holes: vec![], complete };
+        track.backfill.handle(BackfillInput::Inventory(inventory));
+        take.tracks.insert(ADA, track);
+        take
+    }
+
+    #[test]
+    fn a_take_that_runs_is_never_settled() {
+        assert!(!take(true, 960).settled(ClockNs(i64::MAX), |_| true));
+    }
+
+    #[test]
+    fn an_ended_take_waits_for_what_is_announced_and_not_longer_than_its_patience() {
+        let end = |mut take: OpenTake| {
+            take.until = Some(ClockNs(0));
+            take
+        };
+        assert!(end(take(true, 960)).settled(ClockNs(0), |_| true));
+        for unfinished in [take(true, 480), take(false, 960)] {
+            let unfinished = end(unfinished);
+            assert!(!unfinished.settled(ClockNs(CONNECTED_NS - 1), |_| true));
+            assert!(unfinished.settled(ClockNs(CONNECTED_NS), |_| true));
+            assert!(!unfinished.settled(ClockNs(AWAY_NS - 1), |_| false));
+            assert!(unfinished.settled(ClockNs(AWAY_NS), |_| false));
+        }
+    }
+
+    #[test]
+    fn nobody_waits_for_who_said_goodbye() {
+        let mut gone = take(false, 960);
+        gone.until = Some(ClockNs(0));
+        gone.tracks.get_mut(&ADA).unwrap().left = true;
+        assert!(gone.settled(ClockNs(0), |_| false));
+    }
+
+    #[test]
+    fn safe_means_on_the_disk() {
+        let mut take = take(true, 960);
+        let track = take.tracks.get_mut(&ADA).unwrap();
+        assert!(track.whole() && !track.safe());
+        track.durable.insert(range(0, 960));
+        assert!(track.safe());
+    }
+}

@@ -1,0 +1,429 @@
+//! The loop around one participant: microphone, link, door and orders come in, and what the rules say goes out.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use roomtone_capture::{Capture, CaptureEvent, DeviceProblem, SpoolError};
+use roomtone_protocol::channel::{Anchor, Answer, Command, Segment, ToParticipant, ToRecorder};
+use roomtone_protocol::state::RoomState;
+use roomtone_protocol::{CommandId, ErrorReport, ParticipantId, RecordingId, SegmentKey, code};
+use roomtone_transport::{LinkEvent, ParticipantEndpoint, ParticipantEvent as DoorEvent, ParticipantLink};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+
+use super::keeper::Keeper;
+use super::{Order, unreachable_recorder};
+use crate::events::{AlarmKind, ParticipantEvent, RecordingLine};
+use crate::lines::recording_lines;
+use crate::outbox::Outbox;
+use crate::random;
+
+/// How long a goodbye waits for everything to be safe at the recorder.
+const GOODBYE: Duration = Duration::from_secs(10);
+
+/// How long a request waits for its answer, over reconnections too.
+const REQUEST: Duration = Duration::from_secs(15);
+
+/// Periodic events are dropped when whoever reads them is this far behind.
+const PERIODIC_RESERVE: usize = 128;
+
+/// The way to the room.
+pub(crate) enum Door {
+    /// Over a relay.
+    Relay(ParticipantEndpoint),
+    /// Into the recorder of this program; carries the level of its microphone.
+    Local(mpsc::Sender<f32>),
+}
+
+pub(crate) struct Engine {
+    me: ParticipantId,
+    stay: bool,
+    door: Door,
+    keeper: Keeper,
+    capture: Option<Capture>,
+    events: mpsc::Sender<ParticipantEvent>,
+    link: Option<Outbox<ToRecorder>>,
+    link_events: Option<mpsc::Receiver<LinkEvent<ToParticipant>>>,
+    /// What a new link is told first.
+    segments: Vec<Segment>,
+    anchors: BTreeMap<SegmentKey, Anchor>,
+    requests: HashMap<CommandId, Asked>,
+    state: Option<RoomState>,
+    lines: Vec<RecordingLine>,
+    joined: bool,
+    safe: Option<bool>,
+    goodbye: Option<Goodbye>,
+}
+
+struct Asked {
+    command: Command,
+    reply: oneshot::Sender<Result<Answer, ErrorReport>>,
+    until: Instant,
+}
+
+struct Goodbye {
+    /// None waits for as long as it takes: a file that is over leaves when all of it is safe.
+    until: Option<Instant>,
+    done: Vec<oneshot::Sender<()>>,
+}
+
+/// Whether the engine goes on.
+enum Next {
+    On,
+    End { reason: String, error: Option<ErrorReport> },
+}
+
+impl Engine {
+    pub(crate) fn new(
+        me: ParticipantId,
+        stay: bool,
+        door: Door,
+        keeper: Keeper,
+        capture: Option<Capture>,
+        events: mpsc::Sender<ParticipantEvent>,
+    ) -> Self {
+        Self {
+            me,
+            stay,
+            door,
+            keeper,
+            capture,
+            events,
+            link: None,
+            link_events: None,
+            segments: Vec::new(),
+            anchors: BTreeMap::new(),
+            requests: HashMap::new(),
+            state: None,
+            lines: Vec::new(),
+            joined: false,
+            safe: None,
+            goodbye: None,
+        }
+    }
+
+    pub(crate) async fn run(
+        mut self,
+        mut door_events: mpsc::Receiver<DoorEvent>,
+        mut captured: mpsc::Receiver<CaptureEvent>,
+        mut orders: mpsc::Receiver<Order>,
+    ) {
+        let mut second = interval(Duration::from_secs(1));
+        second.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut capturing = self.capture.is_some();
+        let (reason, error) = loop {
+            let goodbye = self.goodbye.as_ref().and_then(|goodbye| goodbye.until);
+            let next = tokio::select! {
+                event = captured.recv(), if capturing => match event {
+                    Some(event) => self.captured(event),
+                    None => { capturing = false; Next::On }
+                },
+                event = next_link_event(&mut self.link_events) => self.link_event(event),
+                event = door_events.recv() => match event {
+                    Some(event) => self.door_event(event),
+                    None => Next::End { reason: "room_closed".into(), error: None },
+                },
+                order = orders.recv() => match order {
+                    Some(order) => { self.order(order); Next::On }
+                    // Every handle is gone: nobody can say goodbye any more, and nobody needs this participant.
+                    None => Next::End { reason: "dropped".into(), error: None },
+                },
+                _ = second.tick() => { self.tick(); Next::On },
+                () = sleep_until(goodbye.unwrap_or_else(Instant::now)), if goodbye.is_some() => {
+                    Next::End { reason: "left".into(), error: None }
+                }
+            };
+            self.tell_safety();
+            if let Next::End { reason, error } = next {
+                break (reason, error);
+            }
+            if self.goodbye.is_some() && self.keeper.safe() {
+                break ("left".into(), None);
+            }
+        };
+        self.end(reason, error).await;
+    }
+
+    fn captured(&mut self, event: CaptureEvent) -> Next {
+        match event {
+            CaptureEvent::Segment(segment) => {
+                self.tell(ParticipantEvent::Microphone { device: segment.device.clone() });
+                self.segments.push(segment.clone());
+                self.send(ToRecorder::Segment(segment));
+            }
+            CaptureEvent::Anchor(anchor) => {
+                self.anchors.insert(anchor.segment, anchor);
+                self.send(ToRecorder::Anchor(anchor));
+            }
+            CaptureEvent::Packet { packet, captured_at } => {
+                let live = self.keeper.captured(&packet, captured_at);
+                if self.spooled(live) == Some(true)
+                    && let Some(link) = &self.link
+                {
+                    // The low 32 bits of the index are its RTP timestamp (RFC 3550, section 5.1).
+                    let timestamp = (packet.index.0 & u64::from(u32::MAX)) as u32;
+                    if let Err(error) = link.link().send_media(timestamp, packet.opus.into()) {
+                        tracing::debug!(%error, "the packet is asked for over the next link");
+                    }
+                }
+            }
+            CaptureEvent::Hole(hole) => self.keeper.hole(hole),
+            CaptureEvent::Muted { segment, from, muted } => self.send(ToRecorder::Muted { segment, from, muted }),
+            CaptureEvent::Level { dbfs } => match &self.door {
+                Door::Relay(endpoint) => endpoint.send_level(dbfs),
+                // A full queue only means that a newer level is on its way.
+                Door::Local(levels) => drop(levels.try_send(dbfs)),
+            },
+            CaptureEvent::Device { name, problem } => {
+                if let Some(problem) = problem {
+                    let kind = match problem {
+                        DeviceProblem::Silent => AlarmKind::SilentMic,
+                        DeviceProblem::Stalled => AlarmKind::StalledCapture,
+                        DeviceProblem::Failed(_) | DeviceProblem::Replaced { .. } => AlarmKind::DeviceLost,
+                    };
+                    let message = problem.report().to_string();
+                    self.tell(ParticipantEvent::Alarm { kind, participant: self.me, message });
+                } else {
+                    self.tell(ParticipantEvent::Microphone { device: name });
+                }
+            }
+            CaptureEvent::Finished => {
+                self.keeper.capture_over();
+                self.send_inventories(false);
+                if !self.stay {
+                    self.goodbye.get_or_insert(Goodbye { until: None, done: Vec::new() });
+                }
+            }
+        }
+        Next::On
+    }
+
+    fn door_event(&mut self, event: DoorEvent) -> Next {
+        match event {
+            DoorEvent::Link(link) => self.linked(link),
+            DoorEvent::Levels(levels) => self.tell_periodic(ParticipantEvent::Speaking { levels }),
+            // While the recorder itself can be heard, its relay's copy of the state is of no interest.
+            DoorEvent::State(state) if self.link.is_none() => self.state_changed(state),
+            DoorEvent::State(_) | DoorEvent::Relay { .. } | DoorEvent::Recorder { .. } => {}
+            DoorEvent::RoomClosed => return Next::End { reason: "room_closed".into(), error: None },
+            // Who was in before may be let in again: a recorder that starts anew needs a moment.
+            DoorEvent::Refused(error) if self.joined && error.code != code::ALREADY_PRESENT => {
+                tracing::warn!(code = error.code, "the room refused a new connection");
+            }
+            DoorEvent::Refused(error) => return Next::End { reason: error.code.clone(), error: Some(error) },
+        }
+        Next::On
+    }
+
+    fn linked(&mut self, link: ParticipantLink) {
+        let outbox = Outbox::new(link.sender);
+        for segment in &self.segments {
+            outbox.send(ToRecorder::Segment(segment.clone()));
+        }
+        for &anchor in self.anchors.values() {
+            outbox.send(ToRecorder::Anchor(anchor));
+        }
+        for (&id, asked) in &self.requests {
+            outbox.send(request(id, self.state.as_ref(), asked.command.clone()));
+        }
+        self.link = Some(outbox);
+        self.link_events = Some(link.events);
+        self.send_inventories(false);
+        if self.joined {
+            self.tell(ParticipantEvent::HostReachable);
+        }
+    }
+
+    fn link_event(&mut self, event: Option<LinkEvent<ToParticipant>>) -> Next {
+        match event {
+            Some(LinkEvent::Message(message)) => return self.message(message),
+            Some(LinkEvent::Closed) | None => {
+                self.link = None;
+                self.link_events = None;
+                self.tell(ParticipantEvent::HostUnreachable);
+            }
+            // Recorders send neither records nor audio, and the clocks are compared on their side.
+            Some(LinkEvent::Bulk(_) | LinkEvent::Media { .. } | LinkEvent::Exchange(_)) => {}
+        }
+        Next::On
+    }
+
+    fn message(&mut self, message: ToParticipant) -> Next {
+        match message {
+            // The transport has dealt with these two.
+            ToParticipant::Hello(_) | ToParticipant::ClockPing { .. } => {}
+            ToParticipant::Refused { error } => {
+                return Next::End { reason: error.code.clone(), error: Some(error) };
+            }
+            ToParticipant::State { state } => {
+                if !self.joined {
+                    self.joined = true;
+                    self.tell(ParticipantEvent::Joined { participant: self.me });
+                }
+                self.state_changed(*state);
+            }
+            ToParticipant::SpoolFrom { recording, from } => {
+                let kept = self.keeper.keep_from(recording, from);
+                self.spooled(kept);
+                self.send_inventory(recording, false);
+            }
+            ToParticipant::SpoolUntil { recording, until } => {
+                self.keeper.keep_until(recording, until);
+                self.send_inventory(recording, false);
+            }
+            ToParticipant::Want { recording, ranges } => {
+                let messages = self.keeper.messages(recording, &ranges);
+                if let (Some(messages), Some(link)) = (self.spooled(messages), &self.link) {
+                    messages.into_iter().for_each(|records| link.bulk(records));
+                }
+            }
+            ToParticipant::Durable { recording, complete, .. } => self.keeper.durable(recording, complete),
+            ToParticipant::Archived { recording } => {
+                let archived = self.keeper.archived(recording);
+                self.spooled(archived);
+            }
+            ToParticipant::Discard { recording } => {
+                let discarded = self.keeper.discard(recording);
+                self.spooled(discarded);
+            }
+            ToParticipant::Answer { id, result } => {
+                if let Some(asked) = self.requests.remove(&id) {
+                    // Whoever asked may have stopped waiting.
+                    drop(asked.reply.send(result));
+                }
+            }
+            ToParticipant::Recordings { entries } => self.tell(ParticipantEvent::RecordingsChanged { entries }),
+            ToParticipant::RoomClosed => return Next::End { reason: "room_closed".into(), error: None },
+        }
+        Next::On
+    }
+
+    fn state_changed(&mut self, state: RoomState) {
+        if self.state.as_ref().is_some_and(|have| have.version() >= state.version()) {
+            return;
+        }
+        let lines = recording_lines(&state);
+        for line in lines.iter().filter(|line| !self.lines.contains(line)) {
+            self.tell(ParticipantEvent::RecordingState(line.clone()));
+        }
+        self.lines = lines;
+        self.tell_periodic(ParticipantEvent::State(Box::new(state.clone())));
+        self.state = Some(state);
+    }
+
+    fn order(&mut self, order: Order) {
+        match order {
+            Order::Request { command, reply } => match random::bytes().map(CommandId::from_bytes) {
+                Ok(id) => {
+                    self.send(request(id, self.state.as_ref(), command.clone()));
+                    self.requests.insert(id, Asked { command, reply, until: Instant::now() + REQUEST });
+                }
+                Err(error) => drop(reply.send(Err(error))),
+            },
+            Order::Mute { muted } => {
+                if let Some(capture) = &self.capture {
+                    capture.set_muted(muted);
+                }
+            }
+            Order::Leave { done } => {
+                self.capture = None;
+                self.keeper.capture_over();
+                self.send_inventories(true);
+                let goodbye = self.goodbye.get_or_insert(Goodbye { until: None, done: Vec::new() });
+                goodbye.until = Some(Instant::now() + GOODBYE);
+                goodbye.done.push(done);
+            }
+        }
+    }
+
+    fn tick(&mut self) {
+        self.send_inventories(false);
+        let now = Instant::now();
+        for (_, asked) in self.requests.extract_if(|_, asked| asked.until <= now) {
+            drop(asked.reply.send(Err(unreachable_recorder())));
+        }
+    }
+
+    fn send_inventories(&self, leaving: bool) {
+        self.keeper.open().into_iter().for_each(|recording| self.send_inventory(recording, leaving));
+    }
+
+    fn send_inventory(&self, recording: RecordingId, leaving: bool) {
+        let leaving = leaving || self.goodbye.is_some();
+        self.send(ToRecorder::Inventory(self.keeper.inventory(recording, leaving)));
+    }
+
+    fn send(&self, message: ToRecorder) {
+        if let Some(link) = &self.link {
+            link.send(message);
+        }
+    }
+
+    /// A spool that fails is told once and does not stop what else is being done: audio still goes out live.
+    fn spooled<T>(&self, result: Result<T, SpoolError>) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(error) => {
+                let report = ErrorReport::from(error);
+                tracing::error!(code = report.code, "the spool failed");
+                let kind = AlarmKind::SpoolFailed;
+                let message = report.to_string();
+                self.tell(ParticipantEvent::Alarm { kind, participant: self.me, message });
+                None
+            }
+        }
+    }
+
+    fn tell_safety(&mut self) {
+        let safe = self.keeper.safe();
+        if self.joined && self.safe != Some(safe) {
+            self.safe = Some(safe);
+            self.tell(ParticipantEvent::SafeToQuit { value: safe });
+        }
+    }
+
+    fn tell(&self, event: ParticipantEvent) {
+        if let Err(mpsc::error::TrySendError::Full(event)) = self.events.try_send(event) {
+            tracing::warn!(?event, "nobody reads the events; one is dropped");
+        }
+    }
+
+    fn tell_periodic(&self, event: ParticipantEvent) {
+        if self.events.capacity() > PERIODIC_RESERVE {
+            self.tell(event);
+        }
+    }
+
+    async fn end(mut self, reason: String, error: Option<ErrorReport>) {
+        // Dropped first, so that the device is free before anybody is told.
+        drop(self.capture.take());
+        if let Some(link) = &self.link
+            && reason == "left"
+        {
+            if link.link().send(ToRecorder::Leave).await.is_err() {
+                tracing::debug!("the link went before the goodbye");
+            }
+        }
+        if let Door::Relay(endpoint) = self.door {
+            if reason == "left" { endpoint.leave().await } else { endpoint.close().await }
+        }
+        // Nobody may be listening any more.
+        drop(self.events.try_send(ParticipantEvent::Left { reason, error }));
+        for done in self.goodbye.into_iter().flat_map(|goodbye| goodbye.done) {
+            let _unheard = done.send(());
+        }
+    }
+}
+
+fn request(id: CommandId, state: Option<&RoomState>, command: Command) -> ToRecorder {
+    ToRecorder::Request { id, based_on: state.map(RoomState::version), command }
+}
+
+async fn next_link_event(
+    events: &mut Option<mpsc::Receiver<LinkEvent<ToParticipant>>>,
+) -> Option<LinkEvent<ToParticipant>> {
+    match events {
+        Some(events) => events.recv().await,
+        None => std::future::pending().await,
+    }
+}

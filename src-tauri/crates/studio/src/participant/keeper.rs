@@ -1,0 +1,163 @@
+//! What a participant keeps of its own voice: the pre-roll in memory, the spool on disk, and the account of both.
+
+use std::collections::BTreeMap;
+
+use roomtone_capture::{PreRoll, Spool, SpoolError};
+use roomtone_packets::{Packet, Record, encode};
+use roomtone_protocol::channel::{Hole, Inventory, MAX_MESSAGE_BYTES};
+use roomtone_protocol::{ClockNs, IndexRange, RecordingId};
+
+/// A packet lasts 20 ms.
+const PACKET_NS: i64 = 20_000_000;
+
+/// Keeps packets for the recordings that want them.
+pub(crate) struct Keeper {
+    pre_roll: PreRoll,
+    spool: Spool,
+    wanted: BTreeMap<RecordingId, Wanted>,
+    holes: Vec<Hole>,
+    /// End of the newest packet on this machine's clock.
+    captured_until: Option<ClockNs>,
+    /// Nothing more will be captured.
+    over: bool,
+}
+
+/// A recording that runs, or that is not known to be safe yet.
+struct Wanted {
+    from: ClockNs,
+    until: Option<ClockNs>,
+    /// All of the complete inventory is durable at the recorder.
+    durable: bool,
+}
+
+impl Wanted {
+    /// Whether a packet that ends at `end` belongs to the recording. One packet on either side is kept beyond the
+    /// exact instants, because the recorder's idea of them differs by the error of the clock exchange.
+    fn takes(&self, end: ClockNs) -> bool {
+        end.0 > self.from.0 - PACKET_NS && self.until.is_none_or(|until| end.0 - PACKET_NS < until.0 + PACKET_NS)
+    }
+}
+
+impl Keeper {
+    pub(crate) fn new(pre_roll: PreRoll, spool: Spool, capturing: bool) -> Self {
+        Self {
+            pre_roll,
+            spool,
+            wanted: BTreeMap::new(),
+            holes: Vec::new(),
+            captured_until: None,
+            over: !capturing,
+        }
+    }
+
+    /// Takes a packet from the microphone; true if a recording wants it, so that it should be sent as well.
+    pub(crate) fn captured(&mut self, packet: &Packet, at: ClockNs) -> Result<bool, SpoolError> {
+        let end = ClockNs(at.0 + PACKET_NS);
+        self.captured_until = Some(end);
+        self.pre_roll.push(packet.clone(), at);
+        let mut live = false;
+        for (&recording, wanted) in &mut self.wanted {
+            if wanted.takes(end) {
+                wanted.durable = false;
+                live |= self.spool.append(recording, packet)?;
+            }
+        }
+        Ok(live)
+    }
+
+    /// Samples that the device never delivered.
+    pub(crate) fn hole(&mut self, hole: Hole) {
+        self.holes.push(hole);
+    }
+
+    /// The microphone delivers nothing more.
+    pub(crate) fn capture_over(&mut self) {
+        self.over = true;
+    }
+
+    /// A recording wants everything from `from` on; what memory holds of it goes to the spool.
+    pub(crate) fn keep_from(&mut self, recording: RecordingId, from: ClockNs) -> Result<(), SpoolError> {
+        let known = self.wanted.get(&recording).map(|wanted| wanted.from);
+        // Every new connection tells the instant again, and every exchange moves it a little: only the first counts,
+        // or the spool would hold stretches twice.
+        if known.is_some() {
+            return Ok(());
+        }
+        self.wanted.insert(recording, Wanted { from, until: None, durable: false });
+        for (packet, _) in self.pre_roll.since(from) {
+            self.spool.append(recording, packet)?;
+        }
+        Ok(())
+    }
+
+    /// A recording ended at `until`.
+    pub(crate) fn keep_until(&mut self, recording: RecordingId, until: ClockNs) {
+        if let Some(wanted) = self.wanted.get_mut(&recording) {
+            wanted.until = Some(until);
+        }
+    }
+
+    /// The recordings that an inventory is due for.
+    pub(crate) fn open(&self) -> Vec<RecordingId> {
+        self.wanted.iter().filter(|(_, wanted)| !wanted.durable).map(|(&recording, _)| recording).collect()
+    }
+
+    /// What is held of a recording. `leaving`: nothing more will come, although the recording may go on.
+    pub(crate) fn inventory(&self, recording: RecordingId, leaving: bool) -> Inventory {
+        let ended = self.wanted.get(&recording).and_then(|wanted| wanted.until);
+        let past_end = ended.is_some_and(|until| self.captured_until.is_none_or(|end| end >= until));
+        let held = self.spool.inventory(recording);
+        let inside = |hole: &&Hole| {
+            held.iter().any(|range| range.segment == hole.range.segment && range.to >= hole.range.from)
+        };
+        let holes = self.holes.iter().filter(inside).copied().collect();
+        Inventory { recording, held, holes, complete: leaving || self.over || past_end }
+    }
+
+    /// The packets of these ranges, framed, in messages that the channel takes.
+    pub(crate) fn messages(
+        &mut self,
+        recording: RecordingId,
+        ranges: &[IndexRange],
+    ) -> Result<Vec<Vec<u8>>, SpoolError> {
+        let mut messages = Vec::new();
+        let mut message = Vec::new();
+        let mut record = Vec::new();
+        for &range in ranges {
+            for packet in self.spool.read(recording, range)? {
+                record.clear();
+                encode(&Record::Packet(packet), &mut record);
+                if message.len() + record.len() > MAX_MESSAGE_BYTES {
+                    messages.push(std::mem::take(&mut message));
+                }
+                message.extend_from_slice(&record);
+            }
+        }
+        messages.extend((!message.is_empty()).then_some(message));
+        Ok(messages)
+    }
+
+    /// The recorder told what it holds for good.
+    pub(crate) fn durable(&mut self, recording: RecordingId, complete: bool) {
+        if let Some(wanted) = self.wanted.get_mut(&recording) {
+            wanted.durable = complete;
+        }
+    }
+
+    /// The bucket has it: the spool may go.
+    pub(crate) fn archived(&mut self, recording: RecordingId) -> Result<(), SpoolError> {
+        self.wanted.remove(&recording);
+        self.spool.archive(recording)
+    }
+
+    /// It was discarded on purpose: nothing of it may stay.
+    pub(crate) fn discard(&mut self, recording: RecordingId) -> Result<(), SpoolError> {
+        self.wanted.remove(&recording);
+        self.spool.discard(recording)
+    }
+
+    /// Whether all that was kept is safe at the recorder.
+    pub(crate) fn safe(&self) -> bool {
+        self.wanted.values().all(|wanted| wanted.durable)
+    }
+}
