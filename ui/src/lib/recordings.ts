@@ -1,0 +1,69 @@
+import type { CatalogEntry } from "../bindings/CatalogEntry";
+import type { RecordingStatus } from "../bindings/RecordingStatus";
+import type { RoomState } from "../bindings/RoomState";
+
+/** A line of the list: an object of the bucket, or a recording that is not there yet. */
+export interface Line {
+  /** Identifies the line while it goes from finalizing to ready. */
+  id: string;
+  title: string;
+  /** The key, where the title does not tell it. */
+  key: string | null;
+  startedAt: string | null;
+  durationMs: number | null;
+  channels: number | null;
+  size: number | null;
+  gapless: boolean | null;
+  state: "finalizing" | "uploading" | "ready" | "failed";
+  failure: string | null;
+  hostOnly: boolean;
+}
+
+/** Newest first: what is still being finished stands above what the list has. */
+export function lines(entries: readonly CatalogEntry[], state: RoomState | null): Line[] {
+  const unfinished = new Map((state?.finalizing ?? []).map((status) => [status.recording, status]));
+  const known = entries.map((entry) => {
+    const status = entry.recording === null ? undefined : unfinished.get(entry.recording);
+    if (entry.recording !== null) unfinished.delete(entry.recording);
+    return fromEntry(entry, status);
+  });
+  return [...[...unfinished.values()].reverse().map(fromStatus), ...known];
+}
+
+function fromEntry(entry: CatalogEntry, status: RecordingStatus | undefined): Line {
+  return {
+    id: entry.recording ?? entry.key,
+    title: entry.title ?? fileName(entry.key),
+    key: entry.title === null ? null : entry.key,
+    startedAt: entry.started_at,
+    durationMs: entry.duration_ms,
+    channels: entry.channels,
+    size: entry.size,
+    gapless: entry.gapless,
+    state: status?.state === "failed" ? "failed" : entry.state,
+    failure: status?.failure ?? null,
+    hostOnly: entry.reach === "host_only",
+  };
+}
+
+function fromStatus(status: RecordingStatus): Line {
+  const state =
+    status.state === "failed" ? "failed" : status.state === "uploading" ? "uploading" : "finalizing";
+  return {
+    id: status.recording,
+    title: status.title ?? "New recording",
+    key: null,
+    startedAt: null,
+    durationMs: status.elapsed_ms,
+    channels: null,
+    size: null,
+    gapless: null,
+    state,
+    failure: status.failure,
+    hostOnly: false,
+  };
+}
+
+function fileName(key: string): string {
+  return key.slice(key.lastIndexOf("/") + 1);
+}
