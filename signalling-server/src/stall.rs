@@ -33,10 +33,7 @@ impl<S> Guarded<S> {
         }
         if !self.waiting {
             self.waiting = true;
-            // tokio's own clock: the timer that is set here runs on it.
-            #[expect(clippy::disallowed_methods, reason = "this is a driver's timer")]
-            let now = Instant::now();
-            self.timer.as_mut().reset(now + self.patience);
+            self.timer.as_mut().reset(Instant::now() + self.patience);
         }
         match self.timer.as_mut().poll(cx) {
             Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),

@@ -133,6 +133,7 @@ impl SeaweedFs {
             "-s3.config=s3.json",
             "-s3.iam=false",
             "-s3.port.iceberg=0",
+            "-s3.port.lance=0",
         ]
         .map(str::to_owned)
         .to_vec();

@@ -16,6 +16,7 @@ const SECOND: i64 = 1_000_000_000;
 
 /// What came out of the rooms, addressed to numbered connections.
 #[derive(Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "there are a few at a time")]
 enum Out {
     To(u64, ServerMessage),
     Refused(u64, String),

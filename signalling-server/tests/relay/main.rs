@@ -1,5 +1,7 @@
 //! The relay over loopback, with clients as they are in the world.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod client;
 mod files;
 mod hostile;

@@ -54,6 +54,12 @@ impl Workspace {
     pub(crate) fn cargo(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(cargo());
         command.args(arguments).current_dir(&self.root).env("CARGO_TARGET_DIR", &self.target);
+        // cargo tells this task about its own package; build scripts that look there (ring's does) would see another
+        // environment than in a plain cargo build, and half of everything would be built again each time.
+        let about_xtask = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+        for (name, _) in std::env::vars_os().filter(|(name, _)| about_xtask(&name.to_string_lossy())) {
+            command.env_remove(name);
+        }
         command
     }
 

@@ -36,7 +36,7 @@ mod tests {
 
     fn level_of(frames: [f32; 5]) -> f32 {
         let mut meter = LevelMeter::default();
-        frames.iter().map(|&value| meter.push(&[value; FRAME_SAMPLES])).next_back().flatten().unwrap()
+        frames.iter().find_map(|&value| meter.push(&[value; FRAME_SAMPLES])).unwrap()
     }
 
     #[test]

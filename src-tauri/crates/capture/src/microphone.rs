@@ -155,7 +155,7 @@ mod tests {
             let spec: MicrophoneSpec = text.parse().unwrap();
             assert_eq!(spec.to_string(), text);
         }
-        let spec = "file:/a b.wav?gain_db=3&at=5&loop=0".parse().unwrap();
+        let spec: MicrophoneSpec = "file:/a b.wav?gain_db=3&at=5&loop=0".parse().unwrap();
         let file = FileSpec { at_unix_ms: Some(5), gain_db: 3.0, ..FileSpec::new("/a b.wav") };
         assert_eq!(spec, MicrophoneSpec::File(file));
     }

@@ -1,9 +1,12 @@
 //! Where a device's chunks lie on the timeline clock. Pure: it sees when the device called and with how much.
 //!
-//! Every call shows when the device's frame 0 must have been captured, if the device counted without a break: its
-//! *offset*. Calls come late, never early, so offsets scatter upwards; they drift slowly with the device's clock; and
-//! when frames got lost they jump up and stay there. A jump is believed after it has lasted for a second, and until
-//! then the chunks concerned are held back, so that they end up on the right side of the gap.
+//! A call shows when the device's frame 0 must have been captured, if the device counted without a break: its *offset*.
+//! Calls come late, never early, so offsets scatter upwards; they drift slowly with the device's clock; and when frames
+//! got lost they jump up and stay there. A jump is believed after it has lasted for a second, and until then the chunks
+//! concerned are held back, so that they end up on the right side of the gap.
+//!
+//! Sound servers split what they have into several calls, one right after the other. Only the first one's latency is
+//! true then (PulseAudio's counts what was just delivered once more), and only the first one is looked at.
 
 use std::collections::VecDeque;
 
@@ -21,6 +24,9 @@ const CONFIRM_CALLS: usize = 5;
 /// What is seen before the first frame is placed: the first calls of a stream carry wild latencies.
 const WARM_UP_NS: i64 = 400_000_000;
 const WARM_UP_CALLS: usize = 4;
+
+/// A call that follows the last one faster than half the sound that one brought belongs to the same delivery.
+const SAME_DELIVERY: f64 = 0.5;
 
 /// What the device delivered, in order.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -46,6 +52,8 @@ pub(crate) struct Placement {
     /// Offset in use, nanoseconds on the timeline clock; None before the first run.
     offset: Option<f64>,
     held: VecDeque<Held>,
+    /// The last call, and how long the sound was that it brought.
+    last_call: Option<(ClockNs, f64)>,
     /// Sightings since the last anchor.
     seen: Vec<Sighting>,
     next_anchor: u64,
@@ -61,8 +69,10 @@ struct Sighting {
 #[derive(Debug)]
 struct Held {
     at: ClockNs,
+    first: u64,
     frames: u32,
-    sighting: Sighting,
+    /// None for a call that shows nothing.
+    sighting: Option<Sighting>,
 }
 
 impl Placement {
@@ -75,6 +85,7 @@ impl Placement {
             run: 0,
             offset: None,
             held: VecDeque::new(),
+            last_call: None,
             seen: Vec::new(),
             next_anchor: u64::from(rate),
             placed: VecDeque::new(),
@@ -100,41 +111,53 @@ impl Placement {
                 self.begin_run(self.counted, offset);
             }
         }
-        // The last frame cannot have been captured after the call that brought it.
-        let latency = (chunk.latency_ns as f64).max(f64::from(chunk.frames) * self.frame_ns);
-        let frame = self.counted;
-        let offset = chunk.at.0 as f64 - latency - frame as f64 * self.frame_ns;
+        let first = self.counted;
         self.counted += u64::from(chunk.frames);
-        self.held.push_back(Held { at: chunk.at, frames: chunk.frames, sighting: Sighting { frame, offset } });
-        let lasted = self.held.front().map_or(0, |first| chunk.at.0 - first.at.0);
-        let Some(in_use) = self.offset else {
-            if lasted >= WARM_UP_NS && self.held.len() >= WARM_UP_CALLS {
-                self.settle();
-            }
-            return;
-        };
-        if (offset - in_use).abs() <= TOLERANCE_NS {
-            self.release();
-        } else if lasted >= CONFIRM_NS && self.held.len() >= CONFIRM_CALLS {
-            self.believe(in_use);
+        let sighting = self.sight(chunk, first);
+        self.held.push_back(Held { at: chunk.at, first, frames: chunk.frames, sighting });
+        let lasted = self.held.front().map_or(0, |held| chunk.at.0 - held.at.0);
+        let calls = self.held.iter().filter(|held| held.sighting.is_some()).count();
+        match (self.offset, sighting) {
+            (None, _) if lasted >= WARM_UP_NS && calls >= WARM_UP_CALLS => self.settle(),
+            // Nothing speaks against it.
+            (Some(_), None) if calls == 0 => self.release(),
+            (Some(in_use), Some(seen)) if (seen.offset - in_use).abs() <= TOLERANCE_NS => self.release(),
+            (Some(in_use), Some(_)) if lasted >= CONFIRM_NS && calls >= CONFIRM_CALLS => self.believe(in_use),
+            _ => {}
         }
     }
 
     /// Places what is held back with what is known: nothing more will come, or something certain did.
     pub(crate) fn settle(&mut self) {
-        if self.offset.is_none() && let Some(first) = self.held.front() {
-            let (frame, sightings) = (first.sighting.frame, self.held.iter().map(|held| held.sighting));
-            let offset = typical(sightings.collect()).map_or(0.0, |sighting| sighting.offset);
-            self.begin_run(frame, offset);
+        if self.offset.is_none()
+            && let Some(first) = self.held.front().map(|held| held.first)
+            && let Some(seen) = self.typical_held()
+        {
+            self.begin_run(first, seen.offset);
         }
         self.release();
     }
 
+    /// What a call shows about the device's frame 0.
+    fn sight(&mut self, chunk: Chunk, first: u64) -> Option<Sighting> {
+        let duration = f64::from(chunk.frames) * self.frame_ns;
+        let last = self.last_call.replace((chunk.at, duration));
+        if last.is_some_and(|(at, duration)| ((chunk.at.0 - at.0) as f64) < duration * SAME_DELIVERY) {
+            return None;
+        }
+        // The last frame cannot have been captured after the call that brought it.
+        let latency = (chunk.latency_ns as f64).max(duration);
+        Some(Sighting { frame: first, offset: chunk.at.0 as f64 - latency - first as f64 * self.frame_ns })
+    }
+
+    fn typical_held(&self) -> Option<Sighting> {
+        typical(self.held.iter().filter_map(|held| held.sighting).collect())
+    }
+
     /// Everything that is held back lies elsewhere than thought, and has for a while.
     fn believe(&mut self, in_use: f64) {
-        let Some(first) = self.held.front().map(|held| held.sighting.frame) else { return };
-        let sightings = self.held.iter().map(|held| held.sighting).collect();
-        let Some(now) = typical(sightings) else { return };
+        let Some(first) = self.held.front().map(|held| held.first) else { return };
+        let Some(now) = self.typical_held() else { return };
         if now.offset > in_use + TOLERANCE_NS {
             self.begin_run(first, now.offset);
         } else {
@@ -155,14 +178,14 @@ impl Placement {
     fn release(&mut self) {
         while let Some(held) = self.held.pop_front() {
             self.placed.push_back(Placed::Frames(held.frames));
-            let Some(in_use) = self.offset else { continue };
-            if (held.sighting.offset - in_use).abs() <= TOLERANCE_NS {
-                self.seen.push(held.sighting);
+            let (Some(in_use), Some(sighting)) = (self.offset, held.sighting) else { continue };
+            if (sighting.offset - in_use).abs() <= TOLERANCE_NS {
+                self.seen.push(sighting);
             }
-            if held.sighting.frame >= self.next_anchor
+            if held.first >= self.next_anchor
                 && let Some(sighting) = typical(std::mem::take(&mut self.seen))
             {
-                self.next_anchor = held.sighting.frame + self.rate;
+                self.next_anchor = held.first + self.rate;
                 self.offset = Some(sighting.offset);
                 let at = self.time(sighting.frame, sighting.offset);
                 self.placed.push_back(Placed::Anchor { frame: sighting.frame - self.run, at });

@@ -78,7 +78,8 @@ impl Backfill {
             if budget == 0 || want.len() == MAX_RANGES {
                 break;
             }
-            let part = IndexRange { to: SampleIndex(missing.to.0.min(missing.from.0.saturating_add(budget))), ..missing };
+            let part =
+                IndexRange { to: SampleIndex(missing.to.0.min(missing.from.0.saturating_add(budget))), ..missing };
             budget -= samples(part);
             want.push(part);
         }

@@ -105,9 +105,8 @@ impl Account<'_> {
         }
         let end = captured_end(piece, evidence);
         // A person who is muted stays so on the next device of the same epoch.
-        let before = notes.muted.iter().filter(|edge| {
-            edge.segment.epoch == piece.segment.epoch && edge.segment < piece.segment
-        });
+        let before =
+            notes.muted.iter().filter(|edge| edge.segment.epoch == piece.segment.epoch && edge.segment < piece.segment);
         let muted_before = before.max_by_key(|edge| (edge.segment, edge.from)).is_some_and(|edge| edge.muted);
         let mut since = muted_before.then_some(piece.first);
         let mut edges: Vec<_> = notes.muted.iter().filter(|edge| edge.segment == piece.segment).collect();
@@ -154,9 +153,11 @@ impl Account<'_> {
             let (_, end) = frames(piece, piece.first, captured_end(piece, evidence));
             let until = piece.ends;
             let vouched = vouches_for(evidence.notes.inventory.as_ref(), piece);
-            let goodbye = evidence.left.iter().map(|&at| TimelineFrame::at(at)).find(|at| {
-                at.0.saturating_add(GOODBYE_SLACK_FRAMES) >= end.0 && *at < until
-            });
+            let goodbye = evidence
+                .left
+                .iter()
+                .map(|&at| TimelineFrame::at(at))
+                .find(|at| at.0.saturating_add(GOODBYE_SLACK_FRAMES) >= end.0 && *at < until);
             match (goodbye, next) {
                 (Some(goodbye), _) => {
                     // Who vanished first and said goodbye later may have captured something in between.
@@ -208,9 +209,8 @@ fn captured_end(piece: &Piece, evidence: &Evidence<'_>) -> u64 {
 
 /// Whether the participant itself said where a segment ended: nothing more comes, or it went on to a later one.
 fn vouches_for(inventory: Option<&Inventory>, piece: &Piece) -> bool {
-    inventory.is_some_and(|inventory| {
-        inventory.complete || inventory.held.iter().any(|range| range.segment > piece.segment)
-    })
+    inventory
+        .is_some_and(|inventory| inventory.complete || inventory.held.iter().any(|range| range.segment > piece.segment))
 }
 
 #[cfg(test)]

@@ -20,7 +20,11 @@ pub(crate) trait StretchMap {
     /// The first timeline frame at or after a sample.
     fn frame_of(&self, index: SampleIndex) -> TimelineFrame;
     /// Where a timeline frame lies between samples.
-    fn position_of(&self, frame: TimelineFrame) -> Position;
+    fn position_of(&self, frame: TimelineFrame) -> Position {
+        self.positions_from(frame).next().expect("positions do not end")
+    }
+    /// Where a timeline frame and those after it lie.
+    fn positions_from(&self, frame: TimelineFrame) -> Positions;
     /// Whether frames fall onto samples, one each.
     fn is_whole(&self) -> bool;
 }
@@ -28,23 +32,56 @@ pub(crate) trait StretchMap {
 impl StretchMap for MapStretch {
     fn frame_of(&self, index: SampleIndex) -> TimelineFrame {
         let samples = i128::from(index.0) - i128::from(self.from.0);
-        let exact = (i128::from(self.frame) << 32)
-            + i128::from(self.fraction)
-            + samples * i128::from(self.frames_per_sample);
+        let exact =
+            (i128::from(self.frame) << 32) + i128::from(self.fraction) + samples * i128::from(self.frames_per_sample);
         let up = exact + i128::from(ONE - 1);
         TimelineFrame(clamp(up >> 32))
     }
 
-    fn position_of(&self, frame: TimelineFrame) -> Position {
+    fn positions_from(&self, frame: TimelineFrame) -> Positions {
         let frames = ((i128::from(frame.0) - i128::from(self.frame)) << 32) - i128::from(self.fraction);
-        // Hostile maps are as possible as any: a rate of nothing would divide by zero.
-        let position = (frames << 32).div_euclid(i128::from(self.frames_per_sample.max(1)));
-        let position = position + (i128::from(self.from.0) << 32);
-        Position { index: clamp(position >> 32), fraction: (position & i128::from(u32::MAX)) as u32 }
+        // A rate of nothing would divide by zero; no clock map decides one.
+        let rate = i128::from(self.frames_per_sample.max(1));
+        let step = 1i128 << 64;
+        Positions {
+            position: (frames << 32).div_euclid(rate) + (i128::from(self.from.0) << 32),
+            rest: (frames << 32).rem_euclid(rate),
+            step: step / rate,
+            step_rest: step % rate,
+            rate,
+        }
     }
 
     fn is_whole(&self) -> bool {
         self.fraction == 0 && self.frames_per_sample == ONE
+    }
+}
+
+/// The positions of frames that follow each other: what dividing for each of them would give, without dividing.
+#[derive(Debug, Clone)]
+pub(crate) struct Positions {
+    /// In 2^-32 samples.
+    position: i128,
+    /// What the division by `rate` left.
+    rest: i128,
+    step: i128,
+    step_rest: i128,
+    rate: i128,
+}
+
+impl Iterator for Positions {
+    type Item = Position;
+
+    fn next(&mut self) -> Option<Position> {
+        let position =
+            Position { index: clamp(self.position >> 32), fraction: (self.position & i128::from(u32::MAX)) as u32 };
+        self.position += self.step;
+        self.rest += self.step_rest;
+        if self.rest >= self.rate {
+            self.rest -= self.rate;
+            self.position += 1;
+        }
+        Some(position)
     }
 }
 
@@ -81,6 +118,18 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn walking_and_jumping_meet(
+            frame in -1_000_000i64..1_000_000_000_000,
+            fraction: u32,
+            rate in ONE - 2_000_000..ONE + 2_000_000,
+            steps in 0usize..2_000,
+        ) {
+            let map = stretch(frame, fraction, rate);
+            let walked = map.positions_from(TimelineFrame(frame)).nth(steps);
+            prop_assert_eq!(walked, Some(map.position_of(TimelineFrame(frame + steps as i64))));
+        }
+
         #[test]
         fn a_sample_is_due_exactly_from_its_frame_on(
             frame in -1_000_000i64..1_000_000_000_000,

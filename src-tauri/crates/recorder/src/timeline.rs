@@ -119,8 +119,7 @@ impl Timeline {
     #[must_use]
     pub fn to_file_or_next(&self, frame: TimelineFrame) -> FileFrame {
         let next = self.after(frame);
-        self.to_file(frame)
-            .unwrap_or_else(|| self.spans.get(next).map_or(FileFrame(self.frames), |span| span.file))
+        self.to_file(frame).unwrap_or_else(|| self.spans.get(next).map_or(FileFrame(self.frames), |span| span.file))
     }
 
     /// The timeline frame that a file frame shows; None behind the end.

@@ -103,7 +103,8 @@ pub trait Bucket: Send + Sync + 'static {
     fn get<'a>(&'a self, key: &'a str, limit: u64) -> BoxFuture<'a, Result<Bytes, BucketError>>;
 
     /// Uploads a file. When it answers `Ok`, the whole object is there and its size has been checked. Begun again
-    /// after an interruption, it goes on from what the store already has.
+    /// after an interruption, it goes on from what the store already has. Where the store keeps the note of
+    /// [`FileUpload::recording`], a whole copy put there before for the same recording counts as this upload's.
     fn put_file<'a>(
         &'a self,
         upload: FileUpload<'a>,

@@ -157,7 +157,9 @@ impl BucketError {
             Self::Unreachable(_) => {
                 "check the network and the endpoint or folder in the settings; it is tried again by itself".to_owned()
             }
-            Self::Credentials(_) => "check access key and secret key in the settings, and that they have not expired".to_owned(),
+            Self::Credentials(_) => {
+                "check access key and secret key in the settings, and that they have not expired".to_owned()
+            }
             Self::Denied { operation, .. } => {
                 format!("grant {} on the bucket and its objects to these access keys", operation.permission())
             }
@@ -172,7 +174,9 @@ impl BucketError {
             Self::InvalidSetting(_) => "correct the storage settings".to_owned(),
             Self::SourceChanged { .. } | Self::Incomplete { .. } => "nothing: it is tried again by itself".to_owned(),
             Self::NewerVersion(_) => "update Roomtone".to_owned(),
-            Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => "make room on the disk".to_owned(),
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+                "make room on the disk".to_owned()
+            }
             Self::Io { .. } => "check that the folder is there and may be written".to_owned(),
             Self::Refused { .. } => "run `roomtone storage test` for details".to_owned(),
         };

@@ -187,8 +187,7 @@ impl Bucket for FolderBucket {
                 .map_err(|error| BucketError::InvalidLifetime(error.to_string()))?;
             let base = self.links.base_url.trim_end_matches('/');
             let signature = self.links.key.sign(key, expires);
-            let address =
-                format!("{base}/files/{}?expires={expires}&signature={signature}", path::percent_encode(key));
+            let address = format!("{base}/files/{}?expires={expires}&signature={signature}", path::percent_encode(key));
             link(address, at)
         }
         .boxed()

@@ -38,9 +38,8 @@ pub fn slug(name: &str) -> String {
 #[must_use]
 pub fn is_audio_key(key: &str) -> bool {
     let name = key.rsplit('/').next().unwrap_or(key);
-    name.rsplit_once('.').is_some_and(|(stem, ending)| {
-        !stem.is_empty() && AUDIO.iter().any(|audio| ending.eq_ignore_ascii_case(audio))
-    })
+    name.rsplit_once('.')
+        .is_some_and(|(stem, ending)| !stem.is_empty() && AUDIO.iter().any(|audio| ending.eq_ignore_ascii_case(audio)))
 }
 
 /// The key of the metadata JSON that belongs to an audio key.

@@ -21,7 +21,8 @@ pub use self::queue::QueueError;
 use self::queue::{Queue, Receipt, StoredJob};
 use crate::{Bucket, KeyTemplate, Prefix, Progress};
 
-/// Events that wait for their reader; progress beyond is left out, everything else waits.
+/// Events that wait for their reader. Progress is left out once half of them do, so that the rest never has to wait for
+/// a reader that is busy draining.
 const EVENTS: usize = 256;
 
 /// How takes are published.
@@ -208,8 +209,9 @@ impl Shared {
         loop {
             match self.attempt(&mut job).await {
                 Ok(receipt) => {
-                    self.done(recording);
-                    return self.tell(published(receipt)).await;
+                    // Told first: whoever waits for the queue to drain finds the event there.
+                    self.tell(published(receipt)).await;
+                    return self.done(recording);
                 }
                 Err(error) => {
                     tracing::warn!(code = %error.code, ?pause, "publishing a recording did not work; trying again");
@@ -232,8 +234,11 @@ impl Shared {
     fn progress(&self, recording: RecordingId) -> Progress {
         let events = self.events.clone();
         Progress::new(move |bytes, total| {
-            // Full or closed: nobody keeps up or wants to know, and the next one tells more anyway.
-            drop(events.try_send(PublishEvent::Progress { recording, bytes, total }));
+            let told = events.capacity() > EVENTS / 2
+                && events.try_send(PublishEvent::Progress { recording, bytes, total }).is_ok();
+            if !told {
+                tracing::trace!("progress is left out: nobody keeps up, or nobody listens");
+            }
         })
     }
 

@@ -11,7 +11,7 @@ mod upload;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_s3::Client;
@@ -50,6 +50,8 @@ pub struct S3Bucket {
     listing_interval: Duration,
     /// The store answered that it has no `If-None-Match`.
     without_conditions: AtomicBool,
+    /// The bucket has been seen.
+    exists: AtomicBool,
 }
 
 impl S3Bucket {
@@ -70,11 +72,28 @@ impl S3Bucket {
             ledgers,
             listing_interval: settings.listing_interval,
             without_conditions: AtomicBool::new(false),
+            exists: AtomicBool::new(false),
         })
     }
 
     fn failure(&self, operation: Operation) -> Failure<'_> {
         Failure { operation, bucket: &self.bucket }
+    }
+
+    /// Asked before the first write: some stores make a bucket of any name that is written to, and a slip in the
+    /// settings would go unnoticed. Keys that may not list are let through; the write itself will tell.
+    async fn check_exists(&self) -> Result<(), BucketError> {
+        if self.exists.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let list = self.client.list_objects_v2().bucket(&self.bucket).max_keys(1).send();
+        match bounded(list).await?.map_err(|error| self.failure(Operation::List).explain(&error)) {
+            Ok(_) | Err(BucketError::Denied { .. } | BucketError::Refused { .. }) => {
+                self.exists.store(true, Ordering::Relaxed);
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// One object with the recording it says it belongs to.
@@ -103,8 +122,7 @@ impl S3Bucket {
 
     async fn list_all(&self, prefix: &str) -> Result<Vec<ObjectInfo>, BucketError> {
         let mut objects = Vec::new();
-        let mut pages =
-            self.client.list_objects_v2().bucket(&self.bucket).prefix(prefix).into_paginator().send();
+        let mut pages = self.client.list_objects_v2().bucket(&self.bucket).prefix(prefix).into_paginator().send();
         while let Some(page) = bounded(pages.next()).await? {
             let page = page.map_err(|error| self.failure(Operation::List).explain(&error))?;
             objects.extend(page.contents().iter().filter_map(|object| {

@@ -21,8 +21,7 @@ pub async fn create_room(relay: &str, recorder_key: PublicKey) -> Result<RoomCre
     let address = format!("{}/api/rooms", relay.trim_end_matches('/'));
     let unreachable = |error: reqwest::Error| unreachable(&error.without_url().to_string());
     let client = reqwest::Client::builder().timeout(ANSWER_TIME).build().map_err(unreachable)?;
-    let mut answer =
-        client.post(address).json(&CreateRoom { recorder_key }).send().await.map_err(unreachable)?;
+    let mut answer = client.post(address).json(&CreateRoom { recorder_key }).send().await.map_err(unreachable)?;
     let status = answer.status().as_u16();
     let mut body = Vec::new();
     while let Some(chunk) = answer.chunk().await.map_err(unreachable)? {

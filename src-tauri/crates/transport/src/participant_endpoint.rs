@@ -1,11 +1,11 @@
 //! A member's side: stays in the room at the relay, and keeps a link to the recorder for as long as both are there.
 
+mod attempt;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use roomtone_protocol::signal::{ClientMessage, ServerMessage, Signal, SignalBody, Station};
 use roomtone_protocol::state::{Role, RoomState};
 use roomtone_protocol::{ErrorReport, Identity, Invite, ParticipantId, WakeEpoch, code};
@@ -14,15 +14,15 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
-use crate::connection::{Connection, ConnectionEvent, Offering};
-use crate::hello::{Binding, Introduction, verify_recorder};
-use crate::introduce::{AttemptError, exchange};
+use crate::hello::Introduction;
+use crate::introduce::AttemptError;
 use crate::link::ParticipantLink;
 use crate::media_runtime::MediaRuntime;
 use crate::messages::AtMember;
 use crate::signalling::{Entry, RelayEvent, RelaySender, Signalling};
 use crate::wire::{LinkControl, Verified};
-use crate::{HANDSHAKE_TIME, random, sdp, wire};
+use crate::{random, wire};
+use attempt::Attempt;
 
 /// Events that may wait for the program; then the relay's messages do.
 const EVENT_QUEUE: usize = 256;
@@ -90,9 +90,7 @@ impl ParticipantEndpoint {
     ///
     /// # Errors
     /// Why the room could not be entered this first time: `relay_unreachable`, `room_not_found`, `room_closed` …
-    pub async fn start(
-        config: ParticipantConfig,
-    ) -> Result<(Self, mpsc::Receiver<ParticipantEvent>), ErrorReport> {
+    pub async fn start(config: ParticipantConfig) -> Result<(Self, mpsc::Receiver<ParticipantEvent>), ErrorReport> {
         let runtime = MediaRuntime::start()?;
         let entry = Entry {
             relay: config.invite.relay.clone(),
@@ -201,6 +199,7 @@ impl Member {
                     None => Err(End),
                 },
                 step = self.stage.next() => self.progress(step).await,
+                () = self.events.closed() => break,
             };
             if step.is_err() {
                 break;
@@ -341,7 +340,7 @@ impl Member {
                 }
             }
             Step::Tried(Err(AttemptError::Broken(why))) => {
-                tracing::info!(%why, attempt = self.attempt, "no link yet");
+                tracing::debug!(%why, attempt = self.attempt, "no link yet");
                 self.pause();
             }
             Step::Down => {
@@ -378,120 +377,5 @@ impl Stage {
                 Step::Down
             }
         }
-    }
-}
-
-/// One attempt, from the offer to the recorder's hello.
-struct Attempt {
-    number: u32,
-    introduction: Introduction,
-    microphone: bool,
-    media_addrs: Vec<IpAddr>,
-    invite: Invite,
-    relay: RelaySender,
-    signals: mpsc::Receiver<SignalBody>,
-}
-
-impl Attempt {
-    async fn run(self) -> Result<Verified, AttemptError> {
-        let late = || AttemptError::Broken(format!("the handshake took longer than {HANDSHAKE_TIME:?}"));
-        tokio::time::timeout(HANDSHAKE_TIME, self.connect()).await.unwrap_or_else(|_| Err(late()))
-    }
-
-    fn send(&self, body: SignalBody) {
-        send(&self.relay, self.number, body);
-    }
-
-    async fn connect(mut self) -> Result<Verified, AttemptError> {
-        let Offering { mut connection, channel, track } =
-            Connection::offering(&self.media_addrs, self.microphone).await?;
-        let offer = connection.offer().await?;
-        self.send(SignalBody::Offer { sdp: offer.clone(), ice_restart: false });
-        let answer = self.answer(&mut connection).await?;
-        let fingerprint = |sdp: &str| {
-            sdp::fingerprint(sdp)
-                .map_err(|error| AttemptError::Refused(ErrorReport::new(code::BAD_REQUEST, error.to_string(), "update Roomtone")))
-        };
-        let binding = Binding {
-            room: self.invite.room,
-            member: fingerprint(&offer)?,
-            recorder: fingerprint(&answer)?,
-        };
-        let nonce = URL_SAFE_NO_PAD.encode(random::bytes::<16>());
-        let own = self.introduction.hello(&binding, false, nonce);
-        let hello = {
-            let introduced = exchange::<AtMember>(&channel, own);
-            tokio::pin!(introduced);
-            loop {
-                tokio::select! {
-                    hello = &mut introduced => break hello?,
-                    event = connection.next_event() => self.event(event)?,
-                    Some(signal) = self.signals.recv() => candidate(&connection, signal).await?,
-                }
-            }
-        };
-        let peer = verify_recorder(*hello, &binding, &self.invite.secret, &self.invite.recorder)
-            .map_err(AttemptError::Refused)?;
-        let (candidates, mut candidates_rx) = mpsc::channel(SIGNAL_QUEUE);
-        let (relay, number) = (self.relay.clone(), self.number);
-        tokio::spawn(async move {
-            while let Some(body) = candidates_rx.recv().await {
-                send(&relay, number, body);
-            }
-        });
-        Ok(Verified { connection, channel, track, takes_media: false, peer, signals: self.signals, candidates })
-    }
-
-    async fn answer(&mut self, connection: &mut Connection) -> Result<String, AttemptError> {
-        // Candidates may overtake the answer; they are of use only after it.
-        let mut early = Vec::new();
-        loop {
-            tokio::select! {
-                signal = self.signals.recv() => match signal {
-                    Some(SignalBody::Answer { sdp }) => {
-                        connection.accept_answer(sdp.clone()).await?;
-                        for signal in early {
-                            candidate(connection, signal).await?;
-                        }
-                        return Ok(sdp);
-                    }
-                    Some(SignalBody::Refused { error }) => return Err(AttemptError::Refused(error)),
-                    Some(signal @ SignalBody::Candidate { .. }) if early.len() < SIGNAL_QUEUE => early.push(signal),
-                    Some(_) => {}
-                    None => return Err(AttemptError::Broken("the attempt was given up".to_owned())),
-                },
-                event = connection.next_event() => self.event(event)?,
-            }
-        }
-    }
-
-    fn event(&self, event: Option<ConnectionEvent>) -> Result<(), AttemptError> {
-        match event {
-            Some(ConnectionEvent::Candidate(body)) => self.send(body),
-            Some(ConnectionEvent::Failed) | None => {
-                return Err(AttemptError::Broken("the connection failed".to_owned()));
-            }
-            Some(_) => {}
-        }
-        Ok(())
-    }
-}
-
-fn send(relay: &RelaySender, attempt: u32, body: SignalBody) {
-    relay.send(ClientMessage::Signal { to: None, signal: Signal { attempt, body } });
-}
-
-/// Hands a candidate of the other side over; other signals have no meaning here.
-pub(crate) async fn candidate(connection: &Connection, signal: SignalBody) -> Result<(), AttemptError> {
-    match signal {
-        SignalBody::Candidate { candidate, mid, mline_index } => {
-            // One that cannot be used is no reason to give the others up.
-            if let Err(error) = connection.add_candidate(candidate, mid, mline_index).await {
-                tracing::debug!(%error, "a candidate is of no use");
-            }
-            Ok(())
-        }
-        SignalBody::Refused { error } => Err(AttemptError::Refused(error)),
-        _ => Ok(()),
     }
 }

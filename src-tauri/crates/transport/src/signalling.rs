@@ -117,11 +117,12 @@ impl Signalling {
 
     /// Sends what was written so far, and ends the connection in order.
     pub(crate) async fn finish(self) {
-        let Self { events, finishing, keeper, .. } = self;
-        // A keeper that waits for somebody to read its events would never finish.
-        drop(events);
+        let Self { mut events, finishing, keeper, .. } = self;
         finishing.cancel();
-        if tokio::time::timeout(FINISH, keeper).await.is_err() {
+        // A keeper that waits for somebody to read its events would never finish.
+        let unread = async { while events.recv().await.is_some() {} };
+        let finished = async { tokio::join!(keeper, unread) };
+        if tokio::time::timeout(FINISH, finished).await.is_err() {
             tracing::debug!("the relay did not take the last messages in time");
         }
     }

@@ -38,6 +38,8 @@ const LAST_EVENT: Duration = Duration::from_secs(5);
 pub(crate) struct Verified {
     pub(crate) connection: Connection,
     pub(crate) channel: Arc<dyn DataChannel>,
+    /// Goes before everything else: the recorder's hello.
+    pub(crate) first: Option<String>,
     /// The member's own audio, at the member.
     pub(crate) track: Option<OutgoingTrack>,
     /// Whether the other end may send audio.
@@ -76,7 +78,7 @@ enum ClockMessage {
 
 /// Starts the tasks of a link on the current runtime.
 pub(crate) fn start<E: End>(verified: Verified) -> (Link<E::Out, E::In>, LinkControl) {
-    let Verified { connection, channel, track, takes_media, peer, signals, candidates } = verified;
+    let Verified { connection, channel, first, track, takes_media, peer, signals, candidates } = verified;
     let (events, events_rx) = mpsc::channel(EVENT_QUEUE);
     let (control, control_rx) = mpsc::channel(CONTROL_QUEUE);
     let (bulk, bulk_rx) = mpsc::channel(BULK_QUEUE);
@@ -93,7 +95,7 @@ pub(crate) fn start<E: End>(verified: Verified) -> (Link<E::Out, E::In>, LinkCon
         media
     });
     let queues = Queues { control: control_rx, bulk: bulk_rx, clock: clock_rx };
-    tokio::spawn(write(channel.clone(), queues, closing.clone(), ended.clone()));
+    tokio::spawn(write(channel.clone(), first, queues, closing.clone(), ended.clone()));
     let reader = Reader::<E> {
         channel,
         events: events.clone(),
@@ -152,18 +154,23 @@ enum Outgoing {
 /// when it was asked to close and everything has gone.
 async fn write(
     channel: Arc<dyn DataChannel>,
+    first: Option<String>,
     mut queues: Queues,
     closing: CancellationToken,
     ended: CancellationToken,
 ) {
     let work = async {
+        let mut first = first.map(Outgoing::Text);
         loop {
-            let next = tokio::select! {
+            let next = match first.take() {
+                Some(first) => first,
+                None => tokio::select! {
                 biased;
                 Some(message) = queues.clock.recv() => Outgoing::Clock(message),
                 Some(text) = queues.control.recv() => Outgoing::Text(text),
                 Some(records) = queues.bulk.recv() => Outgoing::Binary(records),
                 () = closing.cancelled() => return,
+                },
             };
             if let Err(error) = send(&channel, next).await {
                 tracing::debug!(%error, "the data channel takes nothing more");
@@ -242,14 +249,14 @@ impl<E: End> Reader<E> {
                 DataChannelEvent::OnClosing | DataChannelEvent::OnClose => return,
                 _ => {}
             }
-            if let Some(event) = self.pending.take() {
-                if self.events.send(event).await.is_err() {
-                    tracing::debug!("nobody reads this link any more");
-                    return;
-                }
-                // The program may have taken its time; that is no silence of the other side.
-                self.heard.store(roomtone_clock::now().0, Ordering::Relaxed);
+            let Some(event) = self.pending.take() else { continue };
+            // A program that takes its time is no silence of the other side.
+            self.heard.store(i64::MAX, Ordering::Relaxed);
+            if self.events.send(event).await.is_err() {
+                tracing::debug!("nobody reads this link any more");
+                return;
             }
+            self.heard.store(roomtone_clock::now().0, Ordering::Relaxed);
         }
     }
 
@@ -332,10 +339,11 @@ impl<In: Send + 'static> Supervisor<In> {
         }
         self.ended.cancel();
         self.connection.close().await;
+        // A program that is slow to hear of it must not hold up the next link.
+        self.over.cancel();
         if self.events.send_timeout(LinkEvent::Closed, LAST_EVENT).await.is_err() {
             tracing::debug!("nobody was told that a link ended");
         }
-        self.over.cancel();
     }
 
     /// Drains the library's queue, which holds 256 packets and drops what comes on top.

@@ -13,8 +13,10 @@ use crate::feed::{ErrorLatch, Feeder, feed};
 /// How long a stream may take to be built, where the backend has a say in it.
 const BUILD_PATIENCE: Duration = Duration::from_secs(5);
 
-/// PulseAudio's own default is a callback every two seconds; this one is 20 ms, what calls use as well.
-const PULSE_CALLBACKS_PER_SECOND: u32 = 50;
+/// PulseAudio's own default is a callback every two seconds: too rare for a level meter. What is asked for is also what
+/// the server holds for a client that is late, so 20 ms lose sound on a busy machine; 80 ms is under cpal's limit of
+/// 100 ms beyond which its latencies are wrong.
+const PULSE_CALLBACK_MS: u32 = 80;
 
 /// cpal's host, connected when first needed and again after a failure.
 #[derive(Default)]
@@ -139,7 +141,7 @@ fn build(
 ) -> Result<cpal::Stream, cpal::Error> {
     let mut config = supported.config();
     config.buffer_size = if cfg!(target_os = "linux") {
-        BufferSize::Fixed((config.sample_rate / PULSE_CALLBACKS_PER_SECOND).max(1))
+        BufferSize::Fixed(config.sample_rate / 1_000 * PULSE_CALLBACK_MS)
     } else {
         BufferSize::Default
     };

@@ -56,7 +56,8 @@ impl Anchors {
     /// are late by milliseconds now and then and never early.
     pub(super) fn fit(&self) -> Fit {
         let middle = median(self.deviations.clone());
-        let spread = median(self.deviations.iter().map(|deviation| deviation.saturating_sub(middle).saturating_abs()).collect());
+        let spread =
+            median(self.deviations.iter().map(|deviation| deviation.saturating_sub(middle).saturating_abs()).collect());
         Fit {
             first_at: ClockNs(self.captured_at.0.saturating_add(middle)),
             residual_ns: (spread as f64 * MAD_TO_SIGMA).round() as i64,

@@ -60,7 +60,11 @@ impl Simulation {
             let [t0, t1, t2, t3] = [asked, t1, t2, t3].map(ClockNs);
             clock.on_exchange(&ClockExchange { epoch: WakeEpoch(1), t0, t1, t2, t3 });
             let index = SampleIndex(48_000 * (n as u64 + 1));
-            clock.on_anchor(&Anchor { segment: key(1, 0), index, at: ClockNs(begins + n * SECOND + noise.below(self.late)) });
+            clock.on_anchor(&Anchor {
+                segment: key(1, 0),
+                index,
+                at: ClockNs(begins + n * SECOND + noise.below(self.late)),
+            });
         }
     }
 
@@ -85,8 +89,7 @@ fn a_perfect_path_is_exact_to_the_frame() {
 
 #[test]
 fn jitter_of_network_and_callbacks_stays_under_a_millisecond() {
-    let simulation =
-        Simulation { ahead: -123_456_789_012, one_way: 12_000_000, queue: 30_000_000, late: 1_500_000 };
+    let simulation = Simulation { ahead: -123_456_789_012, one_way: 12_000_000, queue: 30_000_000, late: 1_500_000 };
     let (error, stretch) = simulation.error();
     assert!(error.abs() < SECOND / 1_000, "{error} ns");
     assert!((12_000_000..14_000_000).contains(&stretch.uncertainty_ns), "{stretch:?}");

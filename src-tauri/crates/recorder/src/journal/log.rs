@@ -179,8 +179,7 @@ impl Log {
     /// Begins the first file, or the next one after a failure.
     pub(super) fn begin_file(&mut self) -> Result<(), JournalError> {
         let path = self.dir.join(file_name(&self.stem, self.files.len()));
-        let file =
-            OpenOptions::new().append(true).create_new(true).open(&path).map_err(JournalError::io(&path))?;
+        let file = OpenOptions::new().append(true).create_new(true).open(&path).map_err(JournalError::io(&path))?;
         // The name counts from here on, also if the header cannot be written: a name is used once.
         self.files.push(path.clone());
         let mut open = Open { file, length: 0, dirty: false, new: true };
@@ -231,7 +230,10 @@ fn file_name(stem: &str, number: usize) -> String {
 }
 
 fn existing(dir: &Path, stem: &str) -> Vec<PathBuf> {
-    (0..).map(|number| dir.join(file_name(stem, number))).take_while(|path| fs::symlink_metadata(path).is_ok()).collect()
+    (0..)
+        .map(|number| dir.join(file_name(stem, number)))
+        .take_while(|path| fs::symlink_metadata(path).is_ok())
+        .collect()
 }
 
 /// Reads one file and cuts its tail.
@@ -239,8 +241,7 @@ fn scan<H: DeserializeOwned>(
     path: &Path,
     mut on_record: impl FnMut(u64, u32, Record),
 ) -> Result<(Option<H>, Open), JournalError> {
-    let mut file =
-        OpenOptions::new().read(true).append(true).open(path).map_err(JournalError::io(path))?;
+    let mut file = OpenOptions::new().read(true).append(true).open(path).map_err(JournalError::io(path))?;
     let mut bytes = Vec::new();
     (&file).take(MAX_HEADER_BYTES as u64).read_to_end(&mut bytes).map_err(JournalError::io(path))?;
     let decoded = header::decode::<H>(path, &bytes)?;

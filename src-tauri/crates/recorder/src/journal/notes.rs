@@ -54,9 +54,8 @@ impl SessionNotes {
         let epochs = self.epochs.iter().cloned().map(Record::Epoch);
         let intervals = self.intervals.iter().copied().map(Record::Interval);
         let markers = self.markers.iter().cloned().map(Record::Marker);
-        let names = self.names.iter().map(|(&participant, name)| {
-            Record::Name(NameGiven { participant, name: name.clone() })
-        });
+        let names =
+            self.names.iter().map(|(&participant, name)| Record::Name(NameGiven { participant, name: name.clone() }));
         let left = self.left.iter().flat_map(|(&participant, instants)| {
             instants.iter().map(move |&at| Record::Left(PersonLeft { participant, at }))
         });

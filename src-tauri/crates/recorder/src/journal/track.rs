@@ -56,11 +56,7 @@ impl Track {
     }
 
     /// Reads the track's files.
-    pub(super) fn open(
-        dir: &Path,
-        recording: RecordingId,
-        participant: ParticipantId,
-    ) -> Result<Self, JournalError> {
+    pub(super) fn open(dir: &Path, recording: RecordingId, participant: ParticipantId) -> Result<Self, JournalError> {
         let mut runs = Runs::default();
         let mut notes = TrackNotes::default();
         let mut coverage = Coverage::default();

@@ -142,11 +142,11 @@ fn held_and_never_obtained_is_the_networks() {
 
 #[test]
 fn captured_before_the_pre_roll_reaches_is_the_networks_too() {
-    Case::new()
-        .segment(A, -5.0, None)
-        .arrived(A, 3.0, 10.0)
-        .inventory(&[(A, 3.0, 10.0)], true)
-        .shows(&[(0.0, 3.0, Network)], 3.0, false);
+    Case::new().segment(A, -5.0, None).arrived(A, 3.0, 10.0).inventory(&[(A, 3.0, 10.0)], true).shows(
+        &[(0.0, 3.0, Network)],
+        3.0,
+        false,
+    );
 }
 
 #[test]
@@ -162,40 +162,38 @@ fn a_known_hole_has_its_own_cause() {
 
 #[test]
 fn who_comes_late_was_not_there() {
-    Case::new()
-        .segment(A, 3.0, None)
-        .arrived(A, 3.0, 10.0)
-        .inventory(&[(A, 3.0, 10.0)], true)
-        .shows(&[(0.0, 3.0, NotJoined)], 0.0, true);
+    Case::new().segment(A, 3.0, None).arrived(A, 3.0, 10.0).inventory(&[(A, 3.0, 10.0)], true).shows(
+        &[(0.0, 3.0, NotJoined)],
+        0.0,
+        true,
+    );
 }
 
 #[test]
 fn who_says_goodbye_has_left() {
-    Case::new()
-        .segment(A, -1.0, None)
-        .arrived(A, 0.0, 6.0)
-        .inventory(&[(A, 0.0, 6.0)], true)
-        .left(6.2)
-        .shows(&[(6.0, 10.0, Left)], 0.0, true);
+    Case::new().segment(A, -1.0, None).arrived(A, 0.0, 6.0).inventory(&[(A, 0.0, 6.0)], true).left(6.2).shows(
+        &[(6.0, 10.0, Left)],
+        0.0,
+        true,
+    );
 }
 
 #[test]
 fn who_vanishes_and_says_goodbye_later_leaves_a_doubt() {
-    Case::new()
-        .segment(A, -1.0, None)
-        .arrived(A, 0.0, 6.0)
-        .inventory(&[(A, 0.0, 6.0)], false)
-        .left(8.0)
-        .shows(&[(6.0, 8.0, UnknownExtent), (8.0, 10.0, Left)], 2.0, false);
+    Case::new().segment(A, -1.0, None).arrived(A, 0.0, 6.0).inventory(&[(A, 0.0, 6.0)], false).left(8.0).shows(
+        &[(6.0, 8.0, UnknownExtent), (8.0, 10.0, Left)],
+        2.0,
+        false,
+    );
 }
 
 #[test]
 fn who_vanishes_leaves_a_doubt() {
-    Case::new()
-        .segment(A, -1.0, None)
-        .arrived(A, 0.0, 6.0)
-        .inventory(&[(A, 0.0, 6.5)], false)
-        .shows(&[(6.0, 6.5, Network), (6.5, 10.0, UnknownExtent)], 4.0, false);
+    Case::new().segment(A, -1.0, None).arrived(A, 0.0, 6.0).inventory(&[(A, 0.0, 6.5)], false).shows(
+        &[(6.0, 6.5, Network), (6.5, 10.0, UnknownExtent)],
+        4.0,
+        false,
+    );
 }
 
 #[test]
@@ -226,11 +224,8 @@ fn a_goodbye_long_ago_says_nothing_about_now() {
 #[test]
 fn a_program_that_died_is_a_crash_once_it_tells() {
     let again = key(2, 0);
-    let case = Case::new()
-        .segment(A, -1.0, None)
-        .segment(again, 5.0, None)
-        .arrived(A, 0.0, 4.0)
-        .arrived(again, 5.0, 10.0);
+    let case =
+        Case::new().segment(A, -1.0, None).segment(again, 5.0, None).arrived(A, 0.0, 4.0).arrived(again, 5.0, 10.0);
     case.shows(&[(4.0, 5.0, UnknownExtent)], 1.0, false);
     case.inventory(&[(A, 0.0, 4.0), (again, 5.0, 10.0)], true).shows(&[(4.0, 5.0, Crash)], 1.0, false);
 }

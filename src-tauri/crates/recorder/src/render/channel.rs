@@ -78,8 +78,7 @@ impl<'a> ChannelReader<'a> {
         let window_from = first.index - (TAPS as i64 / 2 - 1);
         let length = (last.index - first.index) as usize + TAPS;
         self.fill(number, window_from, length, |window| {
-            for (n, sample) in out.iter_mut().enumerate() {
-                let position = stretch.position_of(TimelineFrame(from.0 + n as i64));
+            for (sample, position) in out.iter_mut().zip(stretch.positions_from(from)) {
                 let start = (position.index - first.index) as usize;
                 let taps = window[start..].first_chunk().expect("the window reaches as far as the last position");
                 *sample = interpolate(taps, position.fraction);
@@ -88,13 +87,7 @@ impl<'a> ChannelReader<'a> {
     }
 
     /// Reads samples `from..from + length` of a piece and hands them over.
-    fn fill(
-        &mut self,
-        number: usize,
-        from: i64,
-        length: usize,
-        give: impl FnOnce(&[f32]),
-    ) -> Result<(), RenderError> {
+    fn fill(&mut self, number: usize, from: i64, length: usize, give: impl FnOnce(&[f32])) -> Result<(), RenderError> {
         let kept_from = self.window.from;
         let kept_to = kept_from + self.window.samples.len() as i64;
         if self.window.piece == number && (kept_from..=kept_to).contains(&from) {

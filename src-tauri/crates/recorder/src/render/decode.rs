@@ -175,8 +175,7 @@ impl TrackDecoder {
     fn refill(&mut self, source: &mut dyn PacketSource, place: Place) -> Result<(), RenderError> {
         while self.packets.is_empty() && self.read_to < place.island.1 {
             let to = (self.read_to + READ_SAMPLES).min(place.island.1);
-            let range =
-                IndexRange { segment: place.segment, from: SampleIndex(self.read_to), to: SampleIndex(to) };
+            let range = IndexRange { segment: place.segment, from: SampleIndex(self.read_to), to: SampleIndex(to) };
             let last = self.last_read;
             self.packets.extend(source.packets(range)?.into_iter().filter(|packet| Some(packet.index) > last));
             self.last_read = self.packets.back().map(|packet| packet.index).or(last);

@@ -104,10 +104,7 @@ impl Piece {
     /// The stretch that maps a timeline frame, and the frame from which the next one does.
     pub(crate) fn stretch_at(&self, frame: TimelineFrame) -> (&MapStretch, TimelineFrame) {
         let begun = self.stretches.partition_point(|stretch| stretch.frame_of(stretch.from) <= frame).max(1);
-        let until = self
-            .stretches
-            .get(begun)
-            .map_or(TimelineFrame(i64::MAX), |next| next.frame_of(next.from));
+        let until = self.stretches.get(begun).map_or(TimelineFrame(i64::MAX), |next| next.frame_of(next.from));
         (&self.stretches[begun - 1], until)
     }
 

@@ -52,6 +52,8 @@ pub(super) fn bext(origination: &Origination, bits: u16, channels: usize) -> Chu
     // Coding history; lines end with CR LF (EBU R 98).
     let history = format!("A=PCM,F=48000,W={bits},M={mode},T={}\r\n", fitting(&origination.software, 64));
     body.extend_from_slice(history.as_bytes());
+    // Some readers forget that chunks are padded: in front of the samples every one is even by itself.
+    body.resize(body.len().next_multiple_of(2), 0);
     Chunk { id: *b"bext", body }
 }
 
@@ -94,6 +96,9 @@ mod tests {
         assert_eq!(reference, 13 * 3_600 * 48_000 + 24_000);
         assert_eq!(body[346..348], [1, 0]);
         assert!(body[FIXED_BYTES..].starts_with(b"A=PCM,F=48000,W=24,M=multi"));
+        for channels in 1..4 {
+            assert!(bext(&origination("Evening"), 24, channels).body.len().is_multiple_of(2));
+        }
     }
 
     #[test]

@@ -118,12 +118,7 @@ mod tests {
     #[test]
     fn labels_are_padded_one_by_one() {
         let chunk = labels(&[(0, "a".to_owned()), (1, "ab".to_owned())]).unwrap();
-        let expected = [
-            &b"adtl"[..],
-            b"labl\x06\0\0\0\x01\0\0\0a\0",
-            b"labl\x07\0\0\0\x02\0\0\0ab\0\0",
-        ]
-        .concat();
+        let expected = [&b"adtl"[..], b"labl\x06\0\0\0\x01\0\0\0a\0", b"labl\x07\0\0\0\x02\0\0\0ab\0\0"].concat();
         assert_eq!(chunk.body, expected);
     }
 }

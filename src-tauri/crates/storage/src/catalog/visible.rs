@@ -43,7 +43,10 @@ fn begins_with_room(name: &str, room: &str) -> bool {
 /// Whether `_YYYYMMDD_HHMMSS` stands somewhere in it.
 fn holds_timestamp(text: &str) -> bool {
     let is_timestamp = |window: &[u8]| {
-        window.iter().enumerate().all(|(at, byte)| if matches!(at, 0 | 9) { *byte == b'_' } else { byte.is_ascii_digit() })
+        window
+            .iter()
+            .enumerate()
+            .all(|(at, byte)| if matches!(at, 0 | 9) { *byte == b'_' } else { byte.is_ascii_digit() })
     };
     text.as_bytes().windows("_YYYYMMDD_HHMMSS".len()).any(is_timestamp)
 }

@@ -131,8 +131,23 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let long = "x".repeat(1025);
         for key in [
-            "", "/", "/etc/passwd", "..", "a/../b", "../a", "a//b", "a/", "./a", ".hidden", "a/.b", "a\\b", "a\0b", "a\nb",
-            ".roomtone", ".roomtone/tmp/x", &long,
+            "",
+            "/",
+            "/etc/passwd",
+            "..",
+            "a/../b",
+            "../a",
+            "a//b",
+            "a/",
+            "./a",
+            ".hidden",
+            "a/.b",
+            "a\\b",
+            "a\0b",
+            "a\nb",
+            ".roomtone",
+            ".roomtone/tmp/x",
+            &long,
         ] {
             assert!(matches!(of_key(root.path(), key), Err(BucketError::InvalidKey { .. })), "{key:?}");
         }

@@ -85,4 +85,18 @@ mod tests {
         assert!(!matters(root, &event(create, &["/bucket/x/.roomtone/probe"])));
         assert!(!matters(root, &event(EventKind::Access(AccessKind::Any), &["/bucket/a.wav"])));
     }
+    #[tokio::test]
+    async fn what_anybody_puts_or_deletes_is_told() {
+        let root = tempfile::tempdir().unwrap();
+        // As the bucket does it: watchers report real paths.
+        let folder = root.path().canonicalize().unwrap();
+        let mut changes = watch(&folder).unwrap();
+        let bound = Duration::from_secs(60);
+        std::fs::create_dir(folder.join("new")).unwrap();
+        tokio::time::timeout(bound, changes.next()).await.unwrap().unwrap();
+        std::fs::write(folder.join("new/x.wav"), b"foreign").unwrap();
+        tokio::time::timeout(bound, changes.next()).await.unwrap().unwrap();
+        std::fs::remove_file(folder.join("new/x.wav")).unwrap();
+        tokio::time::timeout(bound, changes.next()).await.unwrap().unwrap();
+    }
 }

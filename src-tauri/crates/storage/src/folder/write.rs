@@ -147,9 +147,7 @@ fn sync_folders(root: &Path, folder: &Path) -> Result<(), BucketError> {
     // Windows has no such call; names are journalled there.
     if cfg!(unix) {
         for folder in folder.ancestors().take_while(|folder| folder.starts_with(root)) {
-            File::open(folder)
-                .and_then(|folder| folder.sync_all())
-                .map_err(|error| BucketError::io(folder, error))?;
+            File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| BucketError::io(folder, error))?;
         }
     }
     Ok(())
@@ -176,7 +174,8 @@ pub(super) fn copy_file(
     let before = from.metadata().map_err(failed)?;
     let mut temporary = Temporary::create(&target.root)?;
     let mut copied = 0;
-    loop {
+    // A file that grows while it is copied would never end.
+    while copied <= before.len() {
         if cancelled.is_cancelled() {
             return Err(BucketError::io(source, io::ErrorKind::Interrupted.into()));
         }
@@ -201,7 +200,8 @@ pub(super) fn copy_file(
 
 pub(super) fn same_content(object: &Path, source: &Path) -> Result<bool, BucketError> {
     let open = |path: &Path| File::open(path).map_err(|error| BucketError::io(path, error));
-    let length = |file: &File, path: &Path| file.metadata().map(|m| m.len()).map_err(|error| BucketError::io(path, error));
+    let length =
+        |file: &File, path: &Path| file.metadata().map(|m| m.len()).map_err(|error| BucketError::io(path, error));
     if !object.is_file() {
         return Ok(false);
     }

@@ -68,13 +68,7 @@ pub(super) struct StoredJob {
 
 impl StoredJob {
     pub(super) fn new(job: Job) -> Self {
-        Self {
-            schema: SCHEMA,
-            recording: job.recording,
-            take: job.take,
-            metadata: job.metadata,
-            stage: Stage::Waiting,
-        }
+        Self { schema: SCHEMA, recording: job.recording, take: job.take, metadata: job.metadata, stage: Stage::Waiting }
     }
 }
 

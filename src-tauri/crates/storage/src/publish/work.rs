@@ -23,9 +23,7 @@ pub(super) async fn advance(shared: &Shared, job: &mut StoredJob) -> Result<Rece
     loop {
         let next = match job.stage.clone() {
             Stage::Waiting => Stage::Reserved { key: reserve(shared, job, &taken).await?, begun: false },
-            Stage::Reserved { key, begun: false } => {
-                upload(shared, job, key, false, &mut taken).await?
-            }
+            Stage::Reserved { key, begun: false } => upload(shared, job, key, false, &mut taken).await?,
             Stage::Reserved { key, begun: true } => upload(shared, job, key, true, &mut taken).await?,
             Stage::AudioStored { key, size } => {
                 put_metadata(shared, job, &key).await?;
@@ -48,8 +46,7 @@ async fn reserve(shared: &Shared, job: &StoredJob, taken: &BTreeSet<String>) -> 
         ErrorReport::new(code::BAD_REQUEST, message, "report this as a defect; the take is kept")
     })?;
     let fields = KeyFields { room: &job.metadata.room, started_at, recording: job.recording };
-    let candidates =
-        shared.settings.key_template.candidates(&fields).map(|name| shared.settings.prefix.key(&name));
+    let candidates = shared.settings.key_template.candidates(&fields).map(|name| shared.settings.prefix.key(&name));
     for key in &candidates {
         if taken.contains(key) || !claim(shared, key, job.recording) {
             continue;
@@ -93,7 +90,8 @@ async fn upload(
         Ok(object) => Ok(Stage::AudioStored { size: object.size, key }),
         Err(BucketError::AlreadyExists { .. }) => {
             // An upload that succeeded without its answer reaching us left our own object there.
-            if begun_before && shared.bucket.holds(upload).await?
+            if begun_before
+                && shared.bucket.holds(upload).await?
                 && let Some(object) = shared.bucket.head(&key).await?
             {
                 return Ok(Stage::AudioStored { size: object.size, key });

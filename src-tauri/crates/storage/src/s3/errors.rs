@@ -51,8 +51,15 @@ impl Failure<'_> {
         };
         match code {
             Some(
-                "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "ExpiredToken" | "InvalidToken" | "TokenRefreshRequired"
-                | "InvalidClientTokenId" | "UnrecognizedClientException" | "NotSignedUp" | "Unauthorized",
+                "InvalidAccessKeyId"
+                | "SignatureDoesNotMatch"
+                | "ExpiredToken"
+                | "InvalidToken"
+                | "TokenRefreshRequired"
+                | "InvalidClientTokenId"
+                | "UnrecognizedClientException"
+                | "NotSignedUp"
+                | "Unauthorized",
             ) => BucketError::Credentials(detail),
             Some("RequestTimeTooSkewed") => BucketError::ClockSkew,
             Some("NoSuchBucket") => BucketError::NoSuchBucket(self.bucket.to_owned()),
@@ -75,7 +82,9 @@ impl Failure<'_> {
         let text = DisplayErrorContext(error).to_string();
         // The type of the SDK's credential error is not part of its public face; its words are.
         if text.contains("CredentialsNotLoaded") || text.contains("no providers in chain provided credentials") {
-            return BucketError::Credentials("none were found: not in the settings, the environment or a profile".into());
+            return BucketError::Credentials(
+                "none were found: not in the settings, the environment or a profile".into(),
+            );
         }
         BucketError::Unreachable(innermost(error))
     }

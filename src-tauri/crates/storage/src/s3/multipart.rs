@@ -12,7 +12,7 @@ use super::plan::{self, PartRange};
 use super::source::Source;
 use super::upload::patiently;
 use super::{RECORDING_NOTE, S3Bucket, bounded, etag, size};
-use crate::{BucketError, FileUpload, ObjectInfo, Progress};
+use crate::{BucketError, FileUpload, Progress};
 
 /// Parts under way at the same time.
 const PARALLEL: usize = 4;
@@ -35,15 +35,14 @@ enum Held {
 }
 
 impl S3Bucket {
-    pub(super) async fn multipart(
+    pub(super) async fn send_parts(
         &self,
         upload: FileUpload<'_>,
         source: &Source,
         progress: &Progress,
-    ) -> Result<ObjectInfo, BucketError> {
+    ) -> Result<(), BucketError> {
         let part_size = plan::part_size(source.size);
-        let subject =
-            Subject::new(&self.store, &self.bucket, upload.key, upload.recording, source, part_size);
+        let subject = Subject::new(&self.store, &self.bucket, upload.key, upload.recording, source, part_size);
         let mut begun_anew = false;
         loop {
             let opened = Ledger::open(&self.ledgers, subject.clone()).await?;
@@ -52,13 +51,7 @@ impl S3Bucket {
             }
             let mut ledger = opened.ledger;
             match self.attempt(upload, source, part_size, &mut ledger, progress).await {
-                Ok(Outcome::Complete) => {
-                    let verified = self.verify(upload.key, source.size).await;
-                    if !matches!(verified, Err(BucketError::Unreachable(_))) {
-                        ledger.remove()?;
-                    }
-                    return verified;
-                }
+                Ok(Outcome::Complete) => return ledger.remove(),
                 Ok(Outcome::Lost) if begun_anew => {
                     return Err(BucketError::Refused {
                         operation: Operation::Write,
@@ -102,6 +95,7 @@ impl S3Bucket {
                 id
             }
             None => {
+                self.check_exists().await?;
                 self.check_free(upload.key, upload.mode).await?;
                 let id = self.create(&upload).await?;
                 ledger.begin(id.clone()).await?;
@@ -123,8 +117,7 @@ impl S3Bucket {
             .key(upload.key)
             .content_type("audio/wav")
             .metadata(RECORDING_NOTE, upload.recording.to_string());
-        let created =
-            bounded(request.send()).await?.map_err(|error| self.failure(Operation::Write).explain(&error))?;
+        let created = bounded(request.send()).await?.map_err(|error| self.failure(Operation::Write).explain(&error))?;
         created.upload_id().map(ToOwned::to_owned).ok_or_else(|| BucketError::Refused {
             operation: Operation::Write,
             detail: "the store began an upload without an id".into(),

@@ -63,29 +63,31 @@ pub(super) async fn patiently<T>(bytes: u64, request: impl Future<Output = T>) -
 }
 
 impl S3Bucket {
-    pub(super) async fn upload(
-        &self,
-        upload: FileUpload<'_>,
-        progress: Progress,
-    ) -> Result<ObjectInfo, BucketError> {
+    pub(super) async fn upload(&self, upload: FileUpload<'_>, progress: Progress) -> Result<ObjectInfo, BucketError> {
         let source = Source::open(upload.path).await?;
-        if source.size <= LEAST_PART {
-            self.put_object(upload.key, upload.mode, Content::File(&source, upload.recording)).await?;
-            progress.report(source.size, source.size);
-            self.verify(upload.key, source.size).await
+        let sent = if source.size <= LEAST_PART {
+            self.put_object(upload.key, upload.mode, Content::File(&source, upload.recording)).await
         } else {
-            self.multipart(upload, &source, &progress).await
+            self.send_parts(upload, &source, &progress).await
+        };
+        match sent {
+            Ok(()) => {
+                progress.report(source.size, source.size);
+                self.verify(upload.key, source.size).await
+            }
+            // When an answer is lost, the request is repeated and finds what it did the first time.
+            Err(error @ BucketError::AlreadyExists { .. }) => match self.look(upload.key).await? {
+                Some(found) if found.is_copy(&upload, &source) => Ok(found.object),
+                _ => Err(error),
+            },
+            Err(error) => Err(error),
         }
     }
 
     /// One PUT. A new object is asked for in two ways: HEAD first, which spares sending what cannot be kept, and
     /// `If-None-Match`, which leaves no moment between, where the store has it.
-    pub(super) async fn put_object(
-        &self,
-        key: &str,
-        mode: PutMode,
-        content: Content<'_>,
-    ) -> Result<(), BucketError> {
+    pub(super) async fn put_object(&self, key: &str, mode: PutMode, content: Content<'_>) -> Result<(), BucketError> {
+        self.check_exists().await?;
         self.check_free(key, mode).await?;
         let md5 = content.md5().await?;
         loop {

@@ -81,7 +81,8 @@ fn unreachable() -> BucketError {
 }
 
 fn info(key: &str, content: &Bytes) -> ObjectInfo {
-    let etag = content.iter().fold(content.len() as u64, |hash, byte| hash.wrapping_mul(31).wrapping_add((*byte).into()));
+    let etag =
+        content.iter().fold(content.len() as u64, |hash, byte| hash.wrapping_mul(31).wrapping_add((*byte).into()));
     ObjectInfo {
         key: key.into(),
         size: content.len() as u64,
@@ -196,10 +197,8 @@ impl Bucket for FakeBucket {
         _lifetime: Duration,
         _now: OffsetDateTime,
     ) -> BoxFuture<'a, Result<Link, BucketError>> {
-        async move {
-            Err(BucketError::Refused { operation: Operation::Read, detail: format!("no links to {key}") })
-        }
-        .boxed()
+        async move { Err(BucketError::Refused { operation: Operation::Read, detail: format!("no links to {key}") }) }
+            .boxed()
     }
 
     fn reach(&self) -> Reach {

@@ -6,4 +6,5 @@ mod folder;
 mod publish;
 mod s3;
 mod support;
+mod unconditional;
 mod weed;

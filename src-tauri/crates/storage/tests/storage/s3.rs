@@ -36,11 +36,13 @@ async fn small_objects_go_up_come_back_and_are_never_replaced_by_accident() {
     let listed: Vec<_> = bucket.list("r/").await.unwrap().into_iter().map(|object| (object.key, object.size)).collect();
     assert_eq!(listed, [("r/ü b.wav".to_owned(), 100_000)]);
 
-    let again = bucket.put_file(upload("r/ü b.wav", &take), Progress::none()).await;
-    assert!(matches!(again, Err(BucketError::AlreadyExists { .. })), "{again:?}");
+    // An answer that was lost: the same recording finds its own object there.
+    assert_eq!(bucket.put_file(upload("r/ü b.wav", &take), Progress::none()).await.unwrap(), object);
     assert!(bucket.holds(upload("r/ü b.wav", &take)).await.unwrap());
     let of_another = FileUpload { recording: recording(2), ..upload("r/ü b.wav", &take) };
     assert!(!bucket.holds(of_another).await.unwrap());
+    let refused = bucket.put_file(of_another, Progress::none()).await;
+    assert!(matches!(refused, Err(BucketError::AlreadyExists { .. })), "{refused:?}");
 
     let put = |content: &'static [u8], mode| bucket.put_bytes("r/a.json", Bytes::from_static(content), mode);
     put(b"one", PutMode::CreateNew).await.unwrap();

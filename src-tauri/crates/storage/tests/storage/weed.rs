@@ -124,7 +124,8 @@ fn endpoint(ports: &[u16]) -> String {
 fn program() -> PathBuf {
     let named = std::env::var_os("ROOMTONE_WEED").map(PathBuf::from);
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = named.or_else(|| std::env::split_paths(&path).map(|folder| folder.join("weed")).find(|weed| weed.is_file()));
+    let found =
+        named.or_else(|| std::env::split_paths(&path).map(|folder| folder.join("weed")).find(|weed| weed.is_file()));
     found.unwrap_or_else(|| panic!("this test needs SeaweedFS (`weed`) in ROOMTONE_WEED or PATH: {INSTALL}"))
 }
 
@@ -172,7 +173,13 @@ fn spawn(data: &Path, ports: &[u16]) -> Child {
         command.arg(flag);
     }
     let names = [
-        "s3.port", "s3.port.grpc", "master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port",
+        "s3.port",
+        "s3.port.grpc",
+        "master.port",
+        "master.port.grpc",
+        "volume.port",
+        "volume.port.grpc",
+        "filer.port",
         "filer.port.grpc",
     ];
     for (name, port) in names.iter().zip(ports) {

@@ -10,6 +10,11 @@ use roomtone_protocol::{ClockNs, IndexRange, RecordingId};
 /// A packet lasts 20 ms.
 const PACKET_NS: i64 = 20_000_000;
 
+/// What is kept beyond the exact instants of a recording, on either side: the recorder maps the track to its own clock
+/// with what it has learned by the end, and its idea of the instants differs from the one that was told by the error of
+/// clock exchange and capture time stamps. Milliseconds on a bad day; two packets.
+const MARGIN_NS: i64 = 2 * PACKET_NS;
+
 /// Keeps packets for the recordings that want them.
 pub(crate) struct Keeper {
     pre_roll: PreRoll,
@@ -31,10 +36,14 @@ struct Wanted {
 }
 
 impl Wanted {
-    /// Whether a packet that ends at `end` belongs to the recording. One packet on either side is kept beyond the
-    /// exact instants, because the recorder's idea of them differs by the error of the clock exchange.
+    /// Whether a packet that ends at `end` belongs to the recording, or to the margin around it.
     fn takes(&self, end: ClockNs) -> bool {
-        end.0 > self.from.0 - PACKET_NS && self.until.is_none_or(|until| end.0 - PACKET_NS < until.0 + PACKET_NS)
+        end.0 > self.from.0 - MARGIN_NS && self.until.is_none_or(|until| end.0 - PACKET_NS < until.0 + MARGIN_NS)
+    }
+
+    /// Whether everything up to `end` is all that the recording can want.
+    fn ended_by(&self, end: ClockNs) -> bool {
+        self.until.is_some_and(|until| end.0 >= until.0 + MARGIN_NS)
     }
 }
 
@@ -84,7 +93,7 @@ impl Keeper {
             return Ok(());
         }
         self.wanted.insert(recording, Wanted { from, until: None, durable: false });
-        for (packet, _) in self.pre_roll.since(from) {
+        for (packet, _) in self.pre_roll.since(ClockNs(from.0 - MARGIN_NS)) {
             self.spool.append(recording, packet)?;
         }
         Ok(())
@@ -104,8 +113,8 @@ impl Keeper {
 
     /// What is held of a recording. `leaving`: nothing more will come, although the recording may go on.
     pub(crate) fn inventory(&self, recording: RecordingId, leaving: bool) -> Inventory {
-        let ended = self.wanted.get(&recording).and_then(|wanted| wanted.until);
-        let past_end = ended.is_some_and(|until| self.captured_until.is_none_or(|end| end >= until));
+        let wanted = self.wanted.get(&recording);
+        let past_end = wanted.is_some_and(|wanted| self.captured_until.is_some_and(|end| wanted.ended_by(end)));
         let held = self.spool.inventory(recording);
         let inside = |hole: &&Hole| {
             held.iter().any(|range| range.segment == hole.range.segment && range.to >= hole.range.from)

@@ -125,7 +125,11 @@ async fn lost_packets_are_asked_for_and_sent_again() {
         let answer = recorder.answer(without_candidates(&offer)).await.unwrap();
         let port = answer.split("127.0.0.1 ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
         let proxy = lossy_proxy(format!("127.0.0.1:{port}").parse().unwrap()).await;
-        member.connection.accept_answer(answer.replace(&format!(" {port} "), &format!(" {} ", proxy.port()))).await.unwrap();
+        member
+            .connection
+            .accept_answer(answer.replace(&format!(" {port} "), &format!(" {} ", proxy.port())))
+            .await
+            .unwrap();
         opened(&member.channel).await;
         let mut track = member.track.take().unwrap();
         tokio::spawn(async move {

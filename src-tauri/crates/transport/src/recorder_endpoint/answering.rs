@@ -13,10 +13,9 @@ use webrtc::data_channel::DataChannel;
 
 use crate::connection::{Connection, ConnectionEvent};
 use crate::hello::{Binding, Introduction, verify_member};
-use crate::introduce::{AttemptError, exchange, refuse};
-use crate::messages::AtRecorder;
+use crate::introduce::{AttemptError, candidate, hear_hello, refuse};
+use crate::messages::{AtRecorder, End as _, json};
 use crate::offer_policy::{self, Offered};
-use crate::participant_endpoint::candidate;
 use crate::signalling::RelaySender;
 use crate::wire::Verified;
 use crate::{HANDSHAKE_TIME, random, sdp};
@@ -60,7 +59,7 @@ impl Answering {
                 None
             }
             Ok(Err(AttemptError::Broken(why))) => {
-                tracing::info!(%why, attempt, "no link came of an offer");
+                tracing::debug!(%why, attempt, "no link came of an offer");
                 None
             }
             Err(_) => {
@@ -94,6 +93,8 @@ impl Answering {
             }
             Err(broken) => return Err(broken),
         };
+        let nonce = URL_SAFE_NO_PAD.encode(random::bytes::<16>());
+        let hello = self.settings.introduction.hello(&binding, true, nonce);
         let (candidates, mut candidates_rx) = mpsc::channel(CANDIDATE_QUEUE);
         let (relay, from, attempt) = (self.relay, self.from, self.attempt);
         tokio::spawn(async move {
@@ -104,6 +105,7 @@ impl Answering {
         Ok(Verified {
             connection,
             channel,
+            first: Some(json(&AtRecorder::hello(hello))),
             track: None,
             takes_media: offered.microphone,
             peer,
@@ -132,8 +134,7 @@ impl Answering {
         offered: Offered,
     ) -> Result<crate::Peer, AttemptError> {
         let settings = self.settings.clone();
-        let nonce = URL_SAFE_NO_PAD.encode(random::bytes::<16>());
-        let introduced = exchange::<AtRecorder>(channel, settings.introduction.hello(binding, true, nonce));
+        let introduced = hear_hello(channel);
         tokio::pin!(introduced);
         let hello = loop {
             tokio::select! {

@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use roomtone_protocol::signal::{
-    ClientMessage, MAX_MESSAGE_BYTES, ServerMessage, VERSION, entry_transcript,
-};
+use roomtone_protocol::signal::{ClientMessage, MAX_MESSAGE_BYTES, ServerMessage, VERSION, entry_transcript};
 use roomtone_protocol::{ErrorReport, code};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -51,18 +49,21 @@ impl Socket {
         let mut config = WebSocketConfig::default();
         config.max_message_size = Some(MAX_MESSAGE_BYTES);
         config.max_frame_size = Some(MAX_MESSAGE_BYTES);
-        let (stream, _) = connect_async_with_config(address, Some(config), true).await.map_err(|error| match error {
-            Error::Http(answer) => {
-                let body = answer.body().as_deref().unwrap_or_default();
-                http::error_of(answer.status().as_u16(), body)
-            }
-            Error::Io(error) => http::unreachable(&error.to_string()),
-            Error::Tls(error) => http::unreachable(&error.to_string()),
-            Error::Url(error) => {
-                ErrorReport::new(code::INVALID_SETTING, format!("the relay's address is no address: {error}"), "correct it")
-            }
-            error => http::unreachable(&error.to_string()),
-        })?;
+        let (stream, _) =
+            connect_async_with_config(address, Some(config), true).await.map_err(|error| match error {
+                Error::Http(answer) => {
+                    let body = answer.body().as_deref().unwrap_or_default();
+                    http::error_of(answer.status().as_u16(), body)
+                }
+                Error::Io(error) => http::unreachable(&error.to_string()),
+                Error::Tls(error) => http::unreachable(&error.to_string()),
+                Error::Url(error) => ErrorReport::new(
+                    code::INVALID_SETTING,
+                    format!("the relay's address is no address: {error}"),
+                    "correct it",
+                ),
+                error => http::unreachable(&error.to_string()),
+            })?;
         let mut socket = Self { stream, heard: Instant::now() };
         let nonce = match socket.next().await {
             Some(ServerMessage::Welcome { version: VERSION, nonce }) => nonce,

@@ -1,9 +1,7 @@
 //! A member that does not use our program.
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use roomtone_protocol::signal::{
-    ClientMessage, ServerMessage, Signal, SignalBody, Station, VERSION, entry_transcript,
-};
+use roomtone_protocol::signal::{ClientMessage, ServerMessage, Signal, SignalBody, Station, VERSION, entry_transcript};
 use roomtone_protocol::state::Role;
 use roomtone_protocol::{Identity, code};
 use tokio_tungstenite::tungstenite::Message;

@@ -96,6 +96,7 @@ async fn a_megabyte_of_records_arrives_whole_and_messages_pass_it() {
             sender.send_bulk(piece.to_vec()).await.unwrap();
         }
     });
+    let before = roomtone_clock::now();
     let mut arrived = Vec::new();
     let mut asked = false;
     while arrived.len() < expected.len() {
@@ -106,6 +107,7 @@ async fn a_megabyte_of_records_arrives_whole_and_messages_pass_it() {
             back.sender.send(ToParticipant::RoomClosed).await.unwrap();
         }
     }
+    println!("1 MiB of records took {} ms", (roomtone_clock::now().0 - before.0) / 1_000_000);
     assert!(arrived == expected, "the bytes differ");
     pick(&mut link.events, |event| (event == LinkEvent::Message(ToParticipant::RoomClosed)).then_some(())).await;
 }

@@ -27,8 +27,7 @@ pub struct Room {
 }
 
 async fn relay(listen: SocketAddr) -> Relay {
-    let config =
-        RelayConfig { listen, public_url: None, secret: [9; 32], files: None, limits: Limits::default() };
+    let config = RelayConfig { listen, public_url: None, secret: [9; 32], files: None, limits: Limits::default() };
     Relay::start(config).await.expect("a relay starts on a free port")
 }
 

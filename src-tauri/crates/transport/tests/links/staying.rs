@@ -6,7 +6,8 @@ use roomtone_protocol::channel::{ToParticipant, ToRecorder};
 use roomtone_protocol::signal::MemberChange;
 use roomtone_protocol::{WakeEpoch, code};
 use roomtone_transport::{
-    LinkEvent, ParticipantConfig, ParticipantEndpoint, ParticipantEvent, RecorderEvent, SendError,
+    LinkEvent, ParticipantConfig, ParticipantEndpoint, ParticipantEvent, RecorderConfig, RecorderEndpoint,
+    RecorderEvent, SendError,
 };
 
 use crate::room::{PATIENCE, Room, closed, participant_link, pick, recorder_link, refusal};
@@ -113,10 +114,9 @@ async fn a_newer_program_of_the_same_key_replaces_the_older() {
     participant_link(&mut at_new).await;
     assert_eq!(recorder_link(&mut at_recorder).await.peer.epoch, WakeEpoch(2));
     closed(&mut old_back).await;
-    let told = pick(&mut at_old, |event| {
-        if let ParticipantEvent::Refused(error) = event { Some(error.code) } else { None }
-    })
-    .await;
+    let told =
+        pick(&mut at_old, |event| if let ParticipantEvent::Refused(error) = event { Some(error.code) } else { None })
+            .await;
     assert_eq!(told, code::ALREADY_PRESENT);
     // And it does not try to take the place back.
     let rest = async { while at_old.recv().await.is_some() {} };
@@ -128,10 +128,13 @@ async fn a_newer_program_of_the_same_key_replaces_the_older() {
 #[tokio::test]
 async fn a_participant_may_come_before_the_recorder() {
     let room = Room::open().await;
-    let (_participant, mut at_participant) = room.participant(1).await;
+    // Both on whatever addresses this machine has.
+    let config = ParticipantConfig { media_addrs: Vec::new(), ..room.participant_config(1) };
+    let (_participant, mut at_participant) = ParticipantEndpoint::start(config).await.unwrap();
     pick(&mut at_participant, |event| matches!(event, ParticipantEvent::Recorder { connected: false }).then_some(()))
         .await;
-    let (_recorder, mut at_recorder) = room.recorder(1).await;
+    let config = RecorderConfig { media_addrs: Vec::new(), ..room.recorder_config(1) };
+    let (_recorder, mut at_recorder) = RecorderEndpoint::start(config).await.unwrap();
     participant_link(&mut at_participant).await;
     recorder_link(&mut at_recorder).await;
 }
@@ -176,7 +179,7 @@ async fn the_first_try_says_why_it_failed() {
 
     let mut forged = room.recorder_config(1);
     forged.host_token = "forged".into();
-    let error = roomtone_transport::RecorderEndpoint::start(forged).await.map(|_| ()).unwrap_err();
+    let error = RecorderEndpoint::start(forged).await.map(|_| ()).unwrap_err();
     assert_eq!(error.code, code::UNAUTHORIZED);
 
     room.stop_relay().await;

@@ -1,0 +1,70 @@
+//! A store without `If-None-Match`: SeaweedFS behind a small proxy, written for this test, that answers such requests
+//! as stores do which have not implemented it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
+use roomtone_storage::{Bucket, BucketError, FileUpload, Progress, PutMode, S3Bucket};
+
+use crate::support::{recording, take};
+use crate::weed::{Weed, settings};
+
+const NOT_IMPLEMENTED: &str = "<?xml version=\"1.0\"?><Error><Code>NotImplemented</Code>\
+    <Message>A header you provided implies functionality that is not implemented.</Message></Error>";
+
+struct Proxy {
+    store: String,
+    client: reqwest::Client,
+    refused: AtomicUsize,
+}
+
+async fn pass(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
+    if request.headers().contains_key("if-none-match") {
+        proxy.refused.fetch_add(1, Ordering::Relaxed);
+        return (StatusCode::NOT_IMPLEMENTED, NOT_IMPLEMENTED).into_response();
+    }
+    let (head, body) = request.into_parts();
+    let address = format!("{}{}", proxy.store, head.uri);
+    let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+    // The host header stays: it is part of what is signed.
+    let sent = proxy.client.request(head.method, address).headers(head.headers).body(body).send().await.unwrap();
+    let mut answer = Response::builder().status(sent.status());
+    *answer.headers_mut().unwrap() = sent.headers().clone();
+    answer.body(Body::from(sent.bytes().await.unwrap())).unwrap()
+}
+
+async fn proxied(weed: &Weed, ledgers: &Path) -> (S3Bucket, Arc<Proxy>) {
+    let proxy =
+        Arc::new(Proxy { store: weed.endpoint(), client: reqwest::Client::new(), refused: AtomicUsize::new(0) });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let router = axum::Router::new().fallback(pass).with_state(Arc::clone(&proxy));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (S3Bucket::connect(settings(endpoint), ledgers).await.unwrap(), proxy)
+}
+
+#[tokio::test]
+async fn a_store_without_conditions_is_asked_before_every_write() {
+    let (weed, disk) = (Weed::start().await, tempfile::tempdir().unwrap());
+    let (bucket, proxy) = proxied(&weed, &disk.path().join("ledgers")).await;
+    let take = take(disk.path(), "t.wav", 1, 20 << 20);
+    let upload = |key, n| FileUpload { key, path: &take, recording: recording(n), mode: PutMode::CreateNew };
+
+    bucket.put_file(upload("large.wav", 1), Progress::none()).await.unwrap();
+    assert_eq!(proxy.refused.load(Ordering::Relaxed), 1, "the condition was tried first");
+    assert!(bucket.get("large.wav", 20 << 20).await.unwrap() == std::fs::read(&take).unwrap());
+    bucket.put_bytes("a.json", Bytes::from_static(b"one"), PutMode::CreateNew).await.unwrap();
+    assert_eq!(proxy.refused.load(Ordering::Relaxed), 1, "and not again");
+
+    let taken = bucket.put_file(upload("large.wav", 2), Progress::none()).await;
+    assert!(matches!(taken, Err(BucketError::AlreadyExists { .. })), "{taken:?}");
+    let taken = bucket.put_bytes("a.json", Bytes::from_static(b"two"), PutMode::CreateNew).await;
+    assert!(matches!(taken, Err(BucketError::AlreadyExists { .. })), "{taken:?}");
+    assert_eq!(bucket.get("a.json", 10).await.unwrap(), "one");
+}
