@@ -38,7 +38,7 @@ fn every_check(workspace: &Workspace, tally: &mut Tally, left_out: &mut Vec<&'st
     left_out.extend(licences::check(workspace)?);
 
     // The window's files are built into the desktop program, so they come before anything that compiles it.
-    step::run("npm ci", &mut workspace.npm(&["ci", "--no-audit", "--no-fund"]), "is registry.npmjs.org reachable?")?;
+    step::run("npm ci", &mut workspace.npm(&["ci", "--no-audit", "--no-fund"]), "check that npm reaches its registry")?;
     step::run("UI types", &mut workspace.npm(&["run", "check"]), "mend what svelte-check says")?;
     step::run_counted("UI tests", &mut workspace.npm(&["test"]), tally, "mend the test, or what it tests")?;
     step::run("UI build", &mut workspace.npm(&["run", "build"]), "mend what vite says")?;

