@@ -25,6 +25,7 @@ enum Probe {
     PkgConfig(&'static str),
     SharedLibrary(&'static str),
     PythonModules(&'static str),
+    PythonVenv,
     FontFamily(&'static str),
     Node,
 }
@@ -38,6 +39,7 @@ impl Need {
             Probe::SharedLibrary(name) => prints("ldconfig", &["-p"], name) || prints("/sbin/ldconfig", &["-p"], name),
             // Packages install for the system's own python, whatever else stands first on the path.
             Probe::PythonModules(names) => succeeds("/usr/bin/python3", &["-c", &format!("import {names}")]),
+            Probe::PythonVenv => succeeds("python3", &["-c", "import venv, ensurepip"]),
             Probe::FontFamily(name) => prints("fc-list", &[], name),
             Probe::Node => on_path("npm") && node_is_recent(),
         }
@@ -105,6 +107,11 @@ pub(crate) fn of_the_tests() -> Vec<Need> {
     let program = |name: &'static str, packages| need(name, Probe::Program(name), packages);
     needs.extend([
         program("python3", ["python3", "python3", "python", "python"]),
+        need(
+            "python's virtual environments",
+            Probe::PythonVenv,
+            ["python3 python3-venv", "python3", "python", "python"],
+        ),
         program("ffmpeg", ["ffmpeg", "ffmpeg-free", "ffmpeg", "ffmpeg"]),
         program("sox", ["sox", "sox", "sox", "sox"]),
     ]);
@@ -125,6 +132,7 @@ pub(crate) fn of_the_tests() -> Vec<Need> {
                 Probe::PythonModules("dbus, gi"),
                 ["python3-dbus python3-gi", "python3-dbus python3-gobject", "python-dbus python-gobject", ""],
             ),
+            program("convert", ["imagemagick", "ImageMagick", "imagemagick", ""]),
             need("fc-list", Probe::Program("fc-list"), ["fontconfig", "fontconfig", "fontconfig", ""]),
             need(
                 "a font",

@@ -1,5 +1,6 @@
 //! A 20-second session without a window: three synthetic speakers join by invite, one late, one leaves.
 
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -20,11 +21,11 @@ const LENGTH_MS: u64 = 20_000;
 const LATE_MS: u64 = 6_000;
 
 /// Talks from before the recording until after it.
-const ADA: Voice = Voice { name: "Ada", pitch: 210.0, seconds: 120 };
+const ADA: Voice = Voice { name: "Ada", pitch: 210.0, seconds: 60 };
 /// Leaves when there is nothing more to say.
 const BEN: Voice = Voice { name: "Ben", pitch: 115.0, seconds: 14 };
 /// Comes late.
-const CLEO: Voice = Voice { name: "Cleo", pitch: 165.0, seconds: 120 };
+const CLEO: Voice = Voice { name: "Cleo", pitch: 165.0, seconds: 60 };
 
 /// Records it and prints what came of it.
 pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
@@ -52,10 +53,21 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
     println!("Stopped, finalized, in the bucket.\n");
     show(&host, &done, &recording)?;
     println!("link       {}", text(&done, "link")?);
+    linger()?;
     println!("           it works while the host runs, until it expires; to have the room and its links back:");
     println!("           {} host --data-dir {}", stage.roomtone.display(), stage.place.join("host").display());
     for person in [ada, ben, cleo, host] {
         person.stop(PATIENCE)?;
+    }
+    Ok(())
+}
+
+/// Somebody at a terminal may want to follow the link while there is a host to answer.
+fn linger() -> Result<(), Failure> {
+    if std::io::stdin().is_terminal() {
+        println!("\nThe room stays open until you press Enter.");
+        let read = std::io::stdin().read_line(&mut String::new());
+        read.map_err(|error| Failure::new(format!("the terminal cannot be read: {error}"), ""))?;
     }
     Ok(())
 }
@@ -122,6 +134,10 @@ impl Stage {
         Ok(Self { roomtone: workspace.built("roomtone"), place })
     }
 
+    fn wav(&self, voice: &Voice) -> PathBuf {
+        self.place.join(format!("{}.wav", voice.name))
+    }
+
     /// Starts the program with a data directory of its own, so that nothing of the person's is touched.
     fn start(&self, who: &str, arguments: &[&str]) -> Result<Program, Failure> {
         let mut command = Command::new(&self.roomtone);
@@ -146,9 +162,7 @@ impl Stage {
 
     /// A speaker joins, and talks from then on.
     fn join(&self, host: &mut Program, invite: &str, voice: &Voice) -> Result<Program, Failure> {
-        let wav = self.place.join(format!("{}.wav", voice.name));
-        voice.write(&wav)?;
-        let microphone = format!("file:{}", wav.display());
+        let microphone = format!("file:{}", self.wav(voice).display());
         let mut program = self.start(voice.name, &["join", invite, "--name", voice.name, "--mic", &microphone])?;
         program.wait_for_event("joined", PATIENCE)?;
         host.wait_for(&format!("{} in the room", voice.name), PATIENCE, |event| {

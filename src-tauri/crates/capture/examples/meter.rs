@@ -31,7 +31,9 @@ fn main() -> Result<(), ErrorReport> {
                 levels += 1;
                 let bar = "#".repeat((60.0 + dbfs).max(0.0) as usize);
                 print!("\r{dbfs:7.1} dB |{bar:<60}|");
-                std::io::stdout().flush().map_err(|error| ErrorReport::new("io", error.to_string(), "use a terminal"))?;
+                std::io::stdout()
+                    .flush()
+                    .map_err(|error| ErrorReport::new("io", error.to_string(), "use a terminal"))?;
             }
             Ok(CaptureEvent::Anchor(anchor)) => anchors.push((anchor.index.0 as f64, anchor.at.0 as f64)),
             Ok(CaptureEvent::Segment(segment)) => {

@@ -1,6 +1,6 @@
 //! A running capture: its thread, and the hand on it.
 
-use std::sync::mpsc;
+use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use roomtone_protocol::WakeEpoch;
@@ -50,7 +50,8 @@ enum Control {
 #[derive(Debug)]
 pub struct Capture {
     control: mpsc::Sender<Control>,
-    over: mpsc::Receiver<()>,
+    /// In a mutex only so that a capture can be shared between threads.
+    over: Mutex<mpsc::Receiver<()>>,
 }
 
 impl Capture {
@@ -124,7 +125,7 @@ impl Capture {
             .name("capture".to_owned())
             .spawn(run)
             .map_err(|error| CaptureError::Thread { reason: error.to_string() })?;
-        Ok(Self { control, over })
+        Ok(Self { control, over: Mutex::new(over) })
     }
 
     /// From the next sample on, all are zeros, or no longer; [`CaptureEvent::Muted`] says from which.
@@ -137,7 +138,8 @@ impl Capture {
     /// Not to be called from inside the sink, nor where the sink waits for the caller.
     pub fn stop(self) {
         self.send(Control::Stop);
-        if self.over.recv_timeout(STOP_PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
+        let over = self.over.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if over.recv_timeout(STOP_PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
             tracing::warn!("capture did not end in time");
         }
     }
@@ -146,5 +148,73 @@ impl Capture {
         if self.control.send(control).is_err() {
             tracing::debug!("the capture is over already");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hound::{SampleFormat, WavSpec, WavWriter};
+
+    use super::*;
+
+    /// Longest wait for what comes within a second on an idle machine.
+    const BOUND: Duration = Duration::from_secs(30);
+
+    fn file(seconds: f64) -> (tempfile::TempDir, FileSpec) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.wav");
+        let spec = WavSpec { channels: 1, sample_rate: 48_000, bits_per_sample: 16, sample_format: SampleFormat::Int };
+        let mut writer = WavWriter::create(&path, spec).unwrap();
+        (0..(seconds * 48e3) as i16).for_each(|n| writer.write_sample(n % 99 * 100).unwrap());
+        writer.finalize().unwrap();
+        (folder, FileSpec::new(path))
+    }
+
+    fn start(file: FileSpec) -> (Capture, mpsc::Receiver<CaptureEvent>) {
+        let (tell, told) = mpsc::channel();
+        let sink = Box::new(move |event| tell.send(event).unwrap_or_default());
+        let config = CaptureConfig::new(WakeEpoch(1));
+        (Capture::start(MicrophoneSpec::File(file), config, sink).unwrap(), told)
+    }
+
+    #[test]
+    fn a_file_is_captured_to_its_end() {
+        let (_folder, file) = file(0.1);
+        let (_capture, told) = start(file);
+        let events: Vec<_> = std::iter::from_fn(|| told.recv_timeout(BOUND).ok()).collect();
+        let packets = events.iter().filter(|event| matches!(event, CaptureEvent::Packet { .. })).count();
+        assert_eq!((packets, events.last()), (6, Some(&CaptureEvent::Finished)));
+    }
+
+    #[test]
+    fn stopping_ends_it_and_brings_the_rest() {
+        let (_folder, file) = file(0.5);
+        let (capture, told) = start(FileSpec { repeat: true, ..file });
+        let packet = |event: &CaptureEvent| matches!(event, CaptureEvent::Packet { .. });
+        while !packet(&told.recv_timeout(BOUND).unwrap()) {}
+        capture.set_muted(true);
+        while !matches!(told.recv_timeout(BOUND).unwrap(), CaptureEvent::Muted { muted: true, .. }) {}
+        capture.stop();
+        // The sink is gone with its thread: the channel ends.
+        assert!(told.iter().any(|event| packet(&event)));
+    }
+
+    #[test]
+    fn dropping_ends_it() {
+        let (_folder, file) = file(0.5);
+        let (capture, told) = start(FileSpec { repeat: true, ..file });
+        told.recv_timeout(BOUND).unwrap();
+        drop(capture);
+        assert!(told.iter().all(|event| event != CaptureEvent::Finished));
+    }
+
+    #[test]
+    fn what_cannot_start_says_so() {
+        let config = CaptureConfig::new(WakeEpoch(1));
+        let start = |microphone, config| Capture::start(microphone, config, Box::new(|_| {})).unwrap_err();
+        assert_eq!(start(MicrophoneSpec::None, config), CaptureError::None);
+        let nowhere = MicrophoneSpec::File(FileSpec::new("/nowhere/at/all.wav"));
+        assert_eq!(start(nowhere.clone(), config).code(), "microphone");
+        assert_eq!(start(nowhere, CaptureConfig { bitrate: 5, ..config }).code(), "invalid_setting");
     }
 }

@@ -135,6 +135,9 @@ mod tests {
     #[test]
     fn impossible_settings_and_frames_are_refused() {
         assert!(matches!(Encoder::new(1), Err(CaptureError::Encoder { .. })));
-        assert!(matches!(Encoder::new(DEFAULT_BITRATE).unwrap().encode(&[0.0; 959]), Err(CaptureError::Encoder { .. })));
+        assert!(matches!(
+            Encoder::new(DEFAULT_BITRATE).unwrap().encode(&[0.0; 959]),
+            Err(CaptureError::Encoder { .. })
+        ));
     }
 }

@@ -93,9 +93,13 @@ impl CaptureError {
                 "start PulseAudio or PipeWire (pipewire-pulse); PULSE_SERVER=unix:PATH names another one".to_owned()
             }
             Self::SoundSystem { .. } => "check that the system's sound service runs".to_owned(),
-            Self::Denied { .. } => "allow microphone access for this program in the system's privacy settings".to_owned(),
+            Self::Denied { .. } => {
+                "allow microphone access for this program in the system's privacy settings".to_owned()
+            }
             Self::Device { .. } => "close programs that use it exclusively, or choose another one".to_owned(),
-            Self::TimedOut { .. } => "restart the system's sound service, or unplug the device and plug it in again".to_owned(),
+            Self::TimedOut { .. } => {
+                "restart the system's sound service, or unplug the device and plug it in again".to_owned()
+            }
             Self::File { .. } => "give a WAV file with integer or float samples".to_owned(),
             Self::Encoder { .. } => "choose a bit rate from 6000 to 510000".to_owned(),
             Self::Thread { .. } => "close other programs and try again".to_owned(),

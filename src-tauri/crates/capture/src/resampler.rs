@@ -135,8 +135,7 @@ mod tests {
         for rate in [44_100_u32, 16_000, 96_000] {
             for hz in [100.0, 1_000.0, 6_000.0] {
                 let sine = |n: usize, rate: f64| (std::f64::consts::TAU * hz * n as f64 / rate).sin();
-                let input: Vec<f32> =
-                    (0..rate as usize * 2).map(|n| 0.5 * sine(n, f64::from(rate)) as f32).collect();
+                let input: Vec<f32> = (0..rate as usize * 2).map(|n| 0.5 * sine(n, f64::from(rate)) as f32).collect();
                 let out = convert(rate, &input, 480);
                 // Without the edges, where the sine begins and ends abruptly.
                 let error = (4_800..91_200).map(|n| (f64::from(out[n]) - 0.5 * sine(n, 48_000.0)).abs());

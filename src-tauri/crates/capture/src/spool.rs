@@ -49,7 +49,9 @@ impl From<SpoolError> for ErrorReport {
     fn from(error: SpoolError) -> Self {
         let (code, hint) = match &error {
             SpoolError::Io { .. } => (code::IO, "check the disk's free space and permissions"),
-            SpoolError::WrongRecorder { .. } => (code::WRONG_RECORDER, "use another data directory, or move this one away"),
+            SpoolError::WrongRecorder { .. } => {
+                (code::WRONG_RECORDER, "use another data directory, or move this one away")
+            }
             SpoolError::NewerVersion { .. } => (code::NEWER_VERSION, "update Roomtone"),
         };
         Self::new(code, error.to_string(), hint)

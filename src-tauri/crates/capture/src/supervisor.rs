@@ -124,7 +124,10 @@ impl Supervisor {
             }
             Renewal::Opening { since } if now.0 - since.0 >= PATIENCE_NS => {
                 orders.push(Order::GiveUp);
-                orders.extend(self.failed_to_open(now, CaptureError::TimedOut { seconds: (PATIENCE_NS / MS / 1_000).unsigned_abs() }));
+                orders.extend(self.failed_to_open(
+                    now,
+                    CaptureError::TimedOut { seconds: (PATIENCE_NS / MS / 1_000).unsigned_abs() },
+                ));
             }
             Renewal::Proving { since } if now.0 - since.0 >= PROVE_NS => {
                 orders.push(Order::DropCandidate);

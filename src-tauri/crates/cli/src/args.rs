@@ -41,6 +41,8 @@ pub(crate) enum Task {
     Join(Join),
     /// Start, stop or ask for a recording.
     Record(Record),
+    /// Close a room for everybody.
+    Room(Room),
     /// List, link, download, delete or rename finished recordings.
     Recordings(Recordings),
     /// Check where recordings go.
@@ -182,6 +184,25 @@ pub(crate) enum RecordWhat {
         /// Its text.
         #[arg(value_name = "TEXT")]
         text: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Room {
+    /// The host's invite.
+    #[arg(value_name = "INVITE")]
+    pub(crate) invite: String,
+    #[command(subcommand)]
+    pub(crate) what: RoomWhat,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RoomWhat {
+    /// Finalize what runs, and send everybody home.
+    Close {
+        /// Yes, really.
+        #[arg(long)]
+        yes: bool,
     },
 }
 

@@ -30,10 +30,7 @@ impl Finding {
 
 pub(crate) async fn run(common: &Common, output: Output) -> Result<(), ErrorReport> {
     let settings = settings::surrounding(common)?.check()?;
-    let mut findings = vec![
-        Finding::of("microphone", microphone()),
-        Finding::of("relay", relay().await),
-    ];
+    let mut findings = vec![Finding::of("microphone", microphone()), Finding::of("relay", relay().await)];
     match configured_bucket(&settings, common.data_dir.as_deref()).await {
         Ok(configured) => {
             let report = test_storage(&*configured.bucket, &configured.prefix).await;
@@ -71,7 +68,7 @@ fn microphone() -> Result<String, ErrorReport> {
 
 async fn relay() -> Result<String, ErrorReport> {
     let bound = tokio::net::TcpListener::bind("127.0.0.1:0").await;
-    bound.map(|_| "a relay of one's own can listen".to_owned()).map_err(|error| {
-        settings::io_report("no port can be opened on loopback", &error)
-    })
+    bound
+        .map(|_| "a relay of one's own can listen".to_owned())
+        .map_err(|error| settings::io_report("no port can be opened on loopback", &error))
 }

@@ -19,8 +19,7 @@ pub(crate) async fn run(common: &Common, arguments: Arguments, output: Output) -
     let own = if arguments.mic == MicrophoneSpec::None {
         None
     } else {
-        let options =
-            ParticipantOptions { name: arguments.name, microphone: arguments.mic, bitrate, stay: true };
+        let options = ParticipantOptions { name: arguments.name, microphone: arguments.mic, bitrate, stay: true };
         let door = host.admit(options.role(), options.name.clone()).await?;
         Some(Participant::join_own(&data_dir, &start, door, options)?)
     };

@@ -17,7 +17,8 @@ pub(crate) async fn run(common: &Common, arguments: Join, output: Output) -> Res
     let microphone = if arguments.observe { MicrophoneSpec::None } else { arguments.mic };
     let options =
         ParticipantOptions { name: arguments.name, microphone, bitrate: settings.bitrate(), stay: arguments.stay };
-    let addresses = if arguments.media_addrs.is_empty() { settings.media_addrs.unwrap_or_default() } else { arguments.media_addrs };
+    let addresses =
+        if arguments.media_addrs.is_empty() { settings.media_addrs.unwrap_or_default() } else { arguments.media_addrs };
     let (participant, mut events) = Participant::join(&data_dir, &start, invite, options, addresses).await?;
     let leaving = async {
         asked_to_end().await;

@@ -8,6 +8,7 @@ mod join;
 mod output;
 mod record;
 mod recordings;
+mod room;
 mod settings;
 mod signals;
 mod storage;
@@ -45,6 +46,7 @@ async fn run(arguments: Arguments, output: Output) -> Result<(), roomtone_protoc
         Task::Host(options) => host::run(common, options, output).await,
         Task::Join(options) => join::run(common, options, output).await,
         Task::Record(options) => record::run(options, output).await,
+        Task::Room(options) => room::run(options, output).await,
         Task::Recordings(options) => recordings::run(options, output).await,
         Task::Storage(options) => storage::run(common, options, output).await,
         Task::Doctor => doctor::run(common, output).await,

@@ -58,7 +58,9 @@ pub(crate) async fn run(arguments: Record, output: Output) -> Result<(), ErrorRe
         RecordWhat::Stop { wait, timeout } => {
             let stopped = before.map(|current| current.recording);
             match stopped.filter(|_| wait) {
-                Some(recording) => completed(&visitor, recording, timeout.map(|timeout| Instant::now() + timeout)).await?,
+                Some(recording) => {
+                    completed(&visitor, recording, timeout.map(|timeout| Instant::now() + timeout)).await?
+                }
                 None => stopped_line(&visitor, stopped).await?,
             }
         }
@@ -172,5 +174,9 @@ pub(crate) fn unconfirmed(what: &str) -> ErrorReport {
 
 /// The recorder answered something else than what was asked.
 pub(crate) fn unexpected() -> ErrorReport {
-    ErrorReport::new(code::VERSION_MISMATCH, "the recorder's answer makes no sense", "use the same version at both ends")
+    ErrorReport::new(
+        code::VERSION_MISMATCH,
+        "the recorder's answer makes no sense",
+        "use the same version at both ends",
+    )
 }

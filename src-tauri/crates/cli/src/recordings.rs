@@ -39,10 +39,15 @@ pub(crate) async fn run(arguments: Recordings, output: Output) -> Result<(), Err
         }
         RecordingsWhat::Show { id } => {
             let entries = list(&visitor).await?;
-            let named = |entry: &&CatalogEntry| entry.key == id || entry.recording.is_some_and(|known| known.to_string() == id);
+            let named =
+                |entry: &&CatalogEntry| entry.key == id || entry.recording.is_some_and(|known| known.to_string() == id);
             let entry = entries.iter().find(named).ok_or_else(|| {
                 let message = format!("there is no recording `{id}` here");
-                ErrorReport::new(code::RECORDING_NOT_FOUND, message, "`roomtone recordings INVITE list` shows ids and keys")
+                ErrorReport::new(
+                    code::RECORDING_NOT_FOUND,
+                    message,
+                    "`roomtone recordings INVITE list` shows ids and keys",
+                )
             })?;
             output.say(entry, Some(&table(std::slice::from_ref(entry))));
         }

@@ -1,4 +1,5 @@
 //! Records survive what happens to bytes on disks and wires.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod common;
 

@@ -3,6 +3,7 @@
 //! ```text
 //! cargo run --release -p roomtone-recorder --example finalize_cost -- [channels] [minutes] [stretched]
 //! ```
+#![allow(clippy::unwrap_used, reason = "the tests' helpers fail where they cannot go on")]
 
 #[path = "../tests/common/mod.rs"]
 mod common;

@@ -1,4 +1,5 @@
 //! From journals to files.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod common;
 

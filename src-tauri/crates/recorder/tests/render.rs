@@ -1,4 +1,5 @@
 //! The render contract: the same journal gives the same bytes, and samples lie where they were captured.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod common;
 
@@ -197,6 +198,34 @@ fn an_impulse_lies_exactly_where_it_was_captured() {
         let around = expected - 4_000..expected + 4_000;
         assert_eq!(around.start + loudest(&out[around.clone()]), expected);
     }
+}
+
+#[test]
+fn the_decoding_grid_cannot_be_heard() {
+    let (notes, memory) = whole(&LONG_VOICE, stretch(key(1, 0), FIRST, 0, 0, ONE));
+    let out = rendered(&notes, &memory, LONG as u64);
+    let mut decoder = opus::Decoder::new(48_000, opus::Channels::Mono).unwrap();
+    let mut pcm = [0.0; 5_760];
+    let mut decoded = Vec::new();
+    for packet in &LONG_VOICE.packets {
+        let length = decoder.decode_float(&packet.opus, &mut pcm, false).unwrap();
+        decoded.extend_from_slice(&pcm[..length]);
+    }
+    // One decoder from end to end gives the same bits, but for the ramps at both ends.
+    let expected = &decoded[LONG_VOICE.codec_delay as usize..];
+    let audible = 240..expected.len() - 960;
+    assert!(out[audible.clone()] == expected[audible]);
+}
+
+#[test]
+fn packets_that_straddle_a_read_are_decoded_once() {
+    // Packets begin 480 samples off the grid of reads and chunks.
+    let source = voice(4, 34 * 48_000);
+    let encoded = encode(key(1, 0), 480, &source);
+    let (notes, memory) = whole(&encoded, stretch(key(1, 0), 0, 0, 0, ONE));
+    let out = rendered(&notes, &memory, 34 * SECOND);
+    let likeness = common::correlation(&out[480..], &source[..source.len() - 480]);
+    assert!(likeness > 0.99, "{likeness}");
 }
 
 #[test]

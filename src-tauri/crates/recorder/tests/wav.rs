@@ -1,4 +1,5 @@
 //! Files beyond 4 GiB, which nobody wants to write in a test: the frame of one, around a hole.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};

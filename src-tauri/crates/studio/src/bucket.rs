@@ -31,11 +31,15 @@ pub async fn configured_bucket(settings: &Settings, data_dir: Option<&Path>) -> 
 }
 
 /// The bucket of these settings, with what it keeps in the data folder; a folder's links are made with `links`.
-pub(crate) async fn open(settings: &Settings, data_dir: &Path, links: FileLinks) -> Result<ConfiguredBucket, ErrorReport> {
+pub(crate) async fn open(
+    settings: &Settings,
+    data_dir: &Path,
+    links: FileLinks,
+) -> Result<ConfiguredBucket, ErrorReport> {
     let prefix = settings.s3.prefix.as_deref().unwrap_or_default();
-    let prefix = prefix.parse::<Prefix>().map_err(|error| {
-        ErrorReport::new(code::INVALID_SETTING, error.to_string(), "correct S3_RECORDING_PREFIX")
-    })?;
+    let prefix = prefix
+        .parse::<Prefix>()
+        .map_err(|error| ErrorReport::new(code::INVALID_SETTING, error.to_string(), "correct S3_RECORDING_PREFIX"))?;
     let bucket: Arc<dyn Bucket> = match settings.bucket_choice() {
         BucketChoice::Folder => Arc::new(FolderBucket::open(data_dir.join("bucket"), links).await?),
         BucketChoice::S3 => Arc::new(S3Bucket::connect(s3_settings(settings)?, data_dir.join("parts")).await?),
@@ -44,9 +48,11 @@ pub(crate) async fn open(settings: &Settings, data_dir: &Path, links: FileLinks)
 }
 
 fn s3_settings(settings: &Settings) -> Result<S3Settings, ErrorReport> {
-    let bucket = settings.s3.bucket.clone().ok_or_else(|| {
-        ErrorReport::new(code::INVALID_SETTING, "no bucket is named", "set S3_RECORDING_BUCKET")
-    })?;
+    let bucket = settings
+        .s3
+        .bucket
+        .clone()
+        .ok_or_else(|| ErrorReport::new(code::INVALID_SETTING, "no bucket is named", "set S3_RECORDING_BUCKET"))?;
     let mut chosen = S3Settings::new(bucket);
     chosen.region = settings.s3.region.clone().unwrap_or(chosen.region);
     chosen.endpoint.clone_from(&settings.s3.endpoint);

@@ -39,9 +39,8 @@ impl StudioConfig {
     /// `invalid_setting`, naming the variable.
     pub fn from_environment(data_dir: Option<PathBuf>) -> Result<Self, ErrorReport> {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let microphone = variable("ROOMTONE_MIC").map_or(Ok(MicrophoneSpec::Default), |spec| {
-            spec.parse().map_err(ErrorReport::from)
-        })?;
+        let microphone = variable("ROOMTONE_MIC")
+            .map_or(Ok(MicrophoneSpec::Default), |spec| spec.parse().map_err(ErrorReport::from))?;
         Ok(Self {
             data_dir: data_dir.or_else(|| variable("ROOMTONE_DATA_DIR").map(PathBuf::from)),
             settings: Settings::from_environment(variable)?.check()?,
@@ -115,13 +114,24 @@ impl Studio {
         self.told(entered)
     }
 
-    /// Says goodbye; a room that is hosted here ends for this start.
+    /// Says goodbye; a room that is hosted here is closed for everybody.
     ///
     /// # Errors
     /// None at present; a goodbye that nobody hears is one all the same.
     pub async fn leave(&self) -> Result<(), ErrorReport> {
+        self.go(true).await;
+        Ok(())
+    }
+
+    async fn go(&self, close: bool) {
         let left = self.inner.room.lock().await.take();
         if let Some(room) = left {
+            if close
+                && room.host.is_some()
+                && let Err(error) = room.participant.request(Command::CloseRoom).await
+            {
+                tracing::warn!(code = error.code, "the room ends without being closed");
+            }
             room.participant.leave().await;
             if let Some(host) = room.host {
                 host.shutdown(DRAIN).await;
@@ -132,7 +142,6 @@ impl Studio {
             view.phase = Phase::Lobby;
             view.room = None;
         });
-        Ok(())
     }
 
     /// Begins a recording; one that runs is finalized first.
@@ -180,11 +189,10 @@ impl Studio {
         }
     }
 
-    /// Leaves the room, as [`Self::leave`]: finalizes what is recorded here and gives uploads ten seconds.
+    /// The program ends: says goodbye, finalizes what is recorded here and gives uploads ten seconds. A room that is
+    /// hosted here is not closed: it is opened again by the next start that hosts.
     pub async fn shutdown(&self) {
-        if let Err(error) = self.leave().await {
-            tracing::warn!(code = error.code, "leaving at the end of the program");
-        }
+        self.go(false).await;
     }
 
     async fn ask(&self, command: Command) -> Result<Answer, ErrorReport> {
@@ -195,9 +203,9 @@ impl Studio {
 
     async fn participant(&self) -> Result<Participant, ErrorReport> {
         let room = self.inner.room.lock().await;
-        room.as_ref().map(|room| room.participant.clone()).ok_or_else(|| {
-            ErrorReport::new(code::BAD_REQUEST, "you are in no room", "host or join one first")
-        })
+        room.as_ref()
+            .map(|room| room.participant.clone())
+            .ok_or_else(|| ErrorReport::new(code::BAD_REQUEST, "you are in no room", "host or join one first"))
     }
 
     /// Shows an error, or clears the one before.

@@ -62,7 +62,11 @@ impl CpalHost {
         let default = host.default_input_device();
         match (wanted, default) {
             (Some(name), _) if !any => {
-                let available = self.list()?.into_iter().map(|listed| listed.name).collect();
+                let listed = self.list()?;
+                // What two have in common tells them not apart: their ids do.
+                let twice = |name: &str| listed.iter().filter(|listed| listed.name == name).count() > 1;
+                let text = |one: &MicrophoneListing| if twice(&one.name) { one.id.clone() } else { one.name.clone() };
+                let available = listed.iter().map(text).collect();
                 Err(CaptureError::UnknownDevice { name, available })
             }
             (wanted, Some(device)) => Ok((device, wanted)),

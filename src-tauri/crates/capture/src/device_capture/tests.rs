@@ -146,7 +146,8 @@ impl Rig {
     }
 
     fn problems(&self) -> Vec<Option<DeviceProblem>> {
-        let problem = |e: &CaptureEvent| if let CaptureEvent::Device { problem, .. } = e { Some(problem.clone()) } else { None };
+        let problem =
+            |e: &CaptureEvent| if let CaptureEvent::Device { problem, .. } = e { Some(problem.clone()) } else { None };
         self.events.iter().filter_map(problem).collect()
     }
 

@@ -104,9 +104,7 @@ fn explain(path: &Path, error: &hound::Error) -> CaptureError {
         }
         hound::Error::IoError(error) => error.to_string(),
         hound::Error::FormatError(what) => format!("it is no WAV file that can be read ({what})"),
-        hound::Error::Unsupported => {
-            "its samples are neither integers of up to 32 bits nor 32-bit floats".to_owned()
-        }
+        hound::Error::Unsupported => "its samples are neither integers of up to 32 bits nor 32-bit floats".to_owned(),
         other => other.to_string(),
     };
     CaptureError::File { path: path.to_owned(), reason }

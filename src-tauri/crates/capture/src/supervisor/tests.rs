@@ -14,7 +14,12 @@ fn live() -> Supervisor {
 }
 
 /// Steps every 20 ms while `each` says so; the orders with their time in milliseconds.
-fn run(supervisor: &mut Supervisor, from: i64, to: i64, mut each: impl FnMut(&mut Supervisor, i64)) -> Vec<(i64, Order)> {
+fn run(
+    supervisor: &mut Supervisor,
+    from: i64,
+    to: i64,
+    mut each: impl FnMut(&mut Supervisor, i64),
+) -> Vec<(i64, Order)> {
     let mut orders = Vec::new();
     for ms in (from..to).step_by(20) {
         each(supervisor, ms);

@@ -116,8 +116,8 @@ mod tests {
     fn loss_and_its_repair_in_between_cost_little() {
         // Every fifth packet is lost and comes 40 packets later.
         let arrivals = (0..3_000).flat_map(|n: u64| {
-            let live = (n % 5 != 0).then_some(n);
-            let repaired = (n >= 40 && n % 5 == 0).then(|| n - 40);
+            let live = (!n.is_multiple_of(5)).then_some(n);
+            let repaired = (n >= 40 && n.is_multiple_of(5)).then(|| n - 40);
             [live, repaired].into_iter().flatten()
         });
         assert!(runs(arrivals).len() <= 13);

@@ -47,8 +47,6 @@ pub(super) struct TrackDecoder {
     packets: VecDeque<Packet>,
     /// Packets are read up to this sample.
     read_to: u64,
-    /// Index of the last packet taken from the source: a packet that straddles two reads comes twice.
-    last_read: Option<SampleIndex>,
     /// Decoded samples that were not asked for yet.
     decoded: VecDeque<f32>,
     /// The index of the sample behind `decoded`, on the decoder's side of the codec's delay; None before the first packet.
@@ -69,7 +67,6 @@ impl TrackDecoder {
             place: None,
             packets: VecDeque::new(),
             read_to: 0,
-            last_read: None,
             decoded: VecDeque::new(),
             next: None,
             scratch: Box::new([0.0; MAX_PACKET_SAMPLES]),
@@ -110,7 +107,6 @@ impl TrackDecoder {
         self.place = Some(place);
         self.packets.clear();
         self.read_to = place.island.0.max(chunk_from.saturating_sub(WARM_UP_SAMPLES));
-        self.last_read = None;
         self.decoded.clear();
         self.next = None;
         Ok(())
@@ -176,9 +172,8 @@ impl TrackDecoder {
         while self.packets.is_empty() && self.read_to < place.island.1 {
             let to = (self.read_to + READ_SAMPLES).min(place.island.1);
             let range = IndexRange { segment: place.segment, from: SampleIndex(self.read_to), to: SampleIndex(to) };
-            let last = self.last_read;
-            self.packets.extend(source.packets(range)?.into_iter().filter(|packet| Some(packet.index) > last));
-            self.last_read = self.packets.back().map(|packet| packet.index).or(last);
+            // A packet that straddles two reads comes twice; the second time all of it is known.
+            self.packets.extend(source.packets(range)?);
             self.read_to = to;
         }
         Ok(())

@@ -4,7 +4,7 @@
 //! comes out with the same bits. Nothing is carried from one range to the next but what would be computed again:
 //!
 //! * decoding happens in chunks on a fixed grid, each of them from a fresh decoder that starts 100 packets earlier
-//!   ([`decode`](self) says why);
+//!   (`decode` says why);
 //! * positions come from exact fixed-point maps, and interpolation from a fixed table;
 //! * ramps are a function of the sample index.
 

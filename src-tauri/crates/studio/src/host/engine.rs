@@ -8,6 +8,7 @@ use std::time::Duration;
 use roomtone_clock::{now, wall_ns};
 use roomtone_packets::{ChannelGiven, Interval, IntervalEdge, NameGiven, PersonLeft, Record};
 use roomtone_protocol::channel::ToParticipant;
+use roomtone_protocol::signal::MemberChange;
 use roomtone_protocol::state::{Role, RoomState};
 use roomtone_protocol::{ClockNs, ErrorReport, ParticipantId, RecordingId, RoomId};
 use roomtone_recorder::{BackfillInput, BitDepth, RecordingHeader};
@@ -17,17 +18,16 @@ use roomtone_storage::{PublishEvent, Publisher};
 use roomtone_transport::{
     LinkEvent, ParticipantEvent as DoorEvent, Peer, RecorderEndpoint, RecorderEvent, RecorderLink, local_link,
 };
-use roomtone_protocol::signal::MemberChange;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::LocalDoor;
 use super::finish::{Finish, Finished};
 use super::folder;
 use super::shelf::Shelf;
 use super::take::OpenTake;
 use super::track::{Linked, Track};
 use super::writer::{Writer, Written};
-use super::LocalDoor;
 use crate::events::{HostEvent, RecordingLine};
 use crate::lines::{person_line, recording_lines};
 use crate::outbox::Outbox;
@@ -38,21 +38,38 @@ const STEP: Duration = Duration::from_millis(100);
 /// What reaches the engine.
 pub(super) enum Input {
     Relay(RecorderEvent),
-    Link { participant: ParticipantId, generation: u64, event: LinkEvent<roomtone_protocol::channel::ToRecorder> },
+    Link {
+        participant: ParticipantId,
+        generation: u64,
+        event: LinkEvent<roomtone_protocol::channel::ToRecorder>,
+    },
     Finished(Box<Finish>),
     /// The upload queue has a take, or could not store it.
-    Submitted { recording: RecordingId, result: Result<(), ErrorReport> },
+    Submitted {
+        recording: RecordingId,
+        result: Result<(), ErrorReport>,
+    },
     /// The list shows what the bucket has confirmed.
-    Completed { recording: RecordingId, key: String, size: u64 },
+    Completed {
+        recording: RecordingId,
+        key: String,
+        size: u64,
+    },
     Listed,
     Order(Order),
 }
 
 /// What the host's owner wants.
 pub(super) enum Order {
-    Admit { peer: Peer, reply: oneshot::Sender<LocalDoor> },
+    Admit {
+        peer: Peer,
+        reply: oneshot::Sender<LocalDoor>,
+    },
     /// Finalize what runs, bring up what can be brought up within the time, and end.
-    Shutdown { drain: Duration, done: oneshot::Sender<()> },
+    Shutdown {
+        drain: Duration,
+        done: oneshot::Sender<()>,
+    },
 }
 
 /// What an engine is made of.
@@ -285,13 +302,7 @@ impl Engine {
         }
     }
 
-    fn begin(
-        &mut self,
-        recording: RecordingId,
-        at: ClockNs,
-        title: Option<String>,
-        started_by: Option<ParticipantId>,
-    ) {
+    fn begin(&mut self, recording: RecordingId, at: ClockNs, title: Option<String>, started_by: Option<ParticipantId>) {
         let header = RecordingHeader {
             recording,
             room_id: self.parts.room_id,
@@ -329,9 +340,7 @@ impl Engine {
         let known = track.records().into_iter();
         let written = self.parts.writer.note(recording, named)
             && self.parts.writer.note(recording, given)
-            && known.fold(true, |written, record| {
-                written && self.parts.writer.append(recording, participant, record)
-            });
+            && known.fold(true, |written, record| written && self.parts.writer.append(recording, participant, record));
         if !written {
             self.journal_failed(recording, "the disk is too slow to take another channel");
         }
@@ -470,8 +479,5 @@ fn interval_record(edge: IntervalEdge, at: ClockNs) -> Record {
 
 /// Forwards news of the list.
 pub(super) fn watch_list<T: Send + Sync + 'static>(mut list: watch::Receiver<T>, inbox: mpsc::Sender<Input>) {
-    tokio::spawn(async move {
-        while list.changed().await.is_ok() && inbox.send(Input::Listed).await.is_ok() {}
-    });
+    tokio::spawn(async move { while list.changed().await.is_ok() && inbox.send(Input::Listed).await.is_ok() {} });
 }
-

@@ -83,7 +83,8 @@ impl Host {
     ) -> Result<(Self, mpsc::Receiver<HostEvent>), ErrorReport> {
         let HostOptions { room: name, relay, settings } = options;
         let name = name.unwrap_or_else(|| DEFAULT_ROOM.to_owned());
-        let open = room_file::open(data_dir, &start.identity, relay.as_deref(), settings.listen, settings.grace()).await?;
+        let open =
+            room_file::open(data_dir, &start.identity, relay.as_deref(), settings.listen, settings.grace()).await?;
         let reach = if open.file_links.local_only { Reach::HostOnly } else { Reach::Everyone };
         let links = roomtone_storage::FileLinks {
             base_url: open.file_links.base_url.clone(),
@@ -91,18 +92,18 @@ impl Host {
             reach,
         };
         let configured = bucket::open(&settings, data_dir.root(), links).await?;
-        let template = settings.key_template.as_deref().map(str::parse::<KeyTemplate>).transpose().map_err(|error| {
-            ErrorReport::new(code::INVALID_SETTING, error.to_string(), "correct the key template")
-        })?;
+        let template =
+            settings.key_template.as_deref().map(str::parse::<KeyTemplate>).transpose().map_err(|error| {
+                ErrorReport::new(code::INVALID_SETTING, error.to_string(), "correct the key template")
+            })?;
         let publishing = PublisherSettings {
             prefix: configured.prefix.clone(),
             key_template: template.unwrap_or_default(),
             ..PublisherSettings::default()
         };
         let uploads = data_dir.path("uploads");
-        let (publisher, published) = Publisher::open(&uploads, Arc::clone(&configured.bucket), publishing)
-            .await
-            .map_err(ErrorReport::from)?;
+        let (publisher, published) =
+            Publisher::open(&uploads, Arc::clone(&configured.bucket), publishing).await.map_err(ErrorReport::from)?;
         let catalog = Arc::new(Catalog::start(Arc::clone(&configured.bucket), configured.prefix.clone()));
         let config = RecorderConfig {
             relay: open.relay.clone(),

@@ -86,7 +86,8 @@ pub(super) async fn open(
         },
     };
     // Behind a relay elsewhere the own server only gives out files, on this computer.
-    let listen = if relay.is_some() { DEFAULT_LISTEN } else { reuse_port(listen.unwrap_or(DEFAULT_LISTEN), file.listened) };
+    let listen =
+        if relay.is_some() { DEFAULT_LISTEN } else { reuse_port(listen.unwrap_or(DEFAULT_LISTEN), file.listened) };
     let key = FileLinkKey::from_bytes(file.file_link_key);
     let own = start_relay(data_dir, &file, &key, listen, grace).await?;
     let own_url = own.url().to_owned();

@@ -10,7 +10,7 @@ use roomtone_protocol::catalog::{CatalogEntry, EntryState, Link};
 use roomtone_protocol::channel::{Answer, Command};
 use roomtone_protocol::metadata::Metadata;
 use roomtone_protocol::{ErrorReport, RecordingId, RoomId, code};
-use roomtone_storage::{Bucket, Catalog};
+use roomtone_storage::{Bucket, Catalog, Listed};
 use time::OffsetDateTime;
 
 use crate::data_dir::DataDir;
@@ -31,7 +31,13 @@ pub(super) struct Shelf {
 }
 
 impl Shelf {
-    pub(super) fn new(bucket: Arc<dyn Bucket>, catalog: Arc<Catalog>, room: RoomId, room_name: String, data_dir: &DataDir) -> Self {
+    pub(super) fn new(
+        bucket: Arc<dyn Bucket>,
+        catalog: Arc<Catalog>,
+        room: RoomId,
+        room_name: String,
+        data_dir: &DataDir,
+    ) -> Self {
         Self { bucket, catalog, room, room_name, pending: Arc::default(), takes: data_dir.path("recordings") }
     }
 
@@ -72,6 +78,12 @@ impl Shelf {
         waiting.append(&mut entries);
         waiting.sort_by(|a, b| b.started_at.cmp(&a.started_at));
         waiting
+    }
+
+    /// Whether the bucket has a file of this recording that lacks nothing.
+    pub(super) fn is_archived(&self, recording: RecordingId) -> bool {
+        let whole = |listed: &Listed| listed.entry.recording == Some(recording) && listed.entry.gapless == Some(true);
+        self.catalog.entries().iter().any(whole)
     }
 
     /// Where the file of a recording lies on this disk, if it still does.

@@ -52,14 +52,7 @@ impl TakeTrack {
 
 impl OpenTake {
     pub(super) fn new(recording: RecordingId, from: ClockNs) -> Self {
-        Self {
-            recording,
-            from,
-            until: None,
-            channels: Vec::new(),
-            tracks: BTreeMap::new(),
-            failed: false,
-        }
+        Self { recording, from, until: None, channels: Vec::new(), tracks: BTreeMap::new(), failed: false }
     }
 
     /// Whether waiting longer can bring anything. `connected` tells whether somebody's link is up.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use roomtone_clock::now;
 use roomtone_packets::{ClockExchange, MutedFrom, Packet, Record, Scanned, Scanner};
 use roomtone_protocol::channel::{Anchor, Command, Segment, ToParticipant, ToRecorder};
 use roomtone_protocol::{CommandId, ParticipantId, RecordingId, SegmentKey};
@@ -155,10 +156,17 @@ impl Engine {
         }
     }
 
-    /// Somebody still keeps a recording that takes nothing any more.
+    /// Somebody still keeps a recording that takes nothing any more: its spool may go once the bucket has a file that
+    /// lacks nothing, and grows no further in any case.
     fn outcome_for_spool(&mut self, participant: ParticipantId, recording: RecordingId) {
-        if self.archived.contains(&recording) {
+        if self.archived.contains(&recording) || self.parts.shelf.is_archived(recording) {
+            self.archived.insert(recording);
             self.send(participant, ToParticipant::Archived { recording });
+            return;
+        }
+        let told = self.tracks.get(&participant).and_then(|track| track.clock.to_participant(now()));
+        if let Some(until) = told.filter(|_| self.parts.room.recording(now(), recording).is_none()) {
+            self.send(participant, ToParticipant::SpoolUntil { recording, until });
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use roomtone_capture::{Capture, CaptureEvent, DeviceProblem, SpoolError};
+use roomtone_clock::now;
 use roomtone_protocol::channel::{Anchor, Answer, Command, Segment, ToParticipant, ToRecorder};
 use roomtone_protocol::state::RoomState;
 use roomtone_protocol::{CommandId, ErrorReport, ParticipantId, RecordingId, SegmentKey, code};
@@ -20,6 +21,10 @@ use crate::random;
 
 /// How long a goodbye waits for everything to be safe at the recorder.
 const GOODBYE: Duration = Duration::from_secs(10);
+
+/// How long a file that is over waits after the end of the recording until all of it is safe: longer than the recorder
+/// asks for what is missing.
+const LAST_CALL: Duration = Duration::from_secs(90);
 
 /// How long a request waits for its answer, over reconnections too.
 const REQUEST: Duration = Duration::from_secs(15);
@@ -48,6 +53,7 @@ pub(crate) struct Engine {
     segments: Vec<Segment>,
     anchors: BTreeMap<SegmentKey, Anchor>,
     requests: HashMap<CommandId, Asked>,
+    muted: bool,
     state: Option<RoomState>,
     lines: Vec<RecordingLine>,
     joined: bool,
@@ -94,6 +100,7 @@ impl Engine {
             segments: Vec::new(),
             anchors: BTreeMap::new(),
             requests: HashMap::new(),
+            muted: false,
             state: None,
             lines: Vec::new(),
             joined: false,
@@ -229,8 +236,22 @@ impl Engine {
         self.link = Some(outbox);
         self.link_events = Some(link.events);
         self.send_inventories(false);
+        for recording in self.keeper.kept() {
+            self.send(ToRecorder::Inventory(self.keeper.inventory(now(), recording, true)));
+        }
+        if self.muted {
+            self.repeat_mute();
+        }
         if self.joined {
             self.tell(ParticipantEvent::HostReachable);
+        }
+    }
+
+    /// A recorder that started anew does not know it.
+    fn repeat_mute(&self) {
+        match random::bytes().map(CommandId::from_bytes) {
+            Ok(id) => self.send(request(id, self.state.as_ref(), Command::SetMuted { muted: true })),
+            Err(error) => tracing::warn!(code = error.code, "the room may not show that this microphone is muted"),
         }
     }
 
@@ -269,6 +290,9 @@ impl Engine {
             }
             ToParticipant::SpoolUntil { recording, until } => {
                 self.keeper.keep_until(recording, until);
+                if let Some(goodbye) = &mut self.goodbye {
+                    goodbye.until.get_or_insert(Instant::now() + LAST_CALL);
+                }
                 self.send_inventory(recording, false);
             }
             ToParticipant::Want { recording, ranges } => {
@@ -321,6 +345,7 @@ impl Engine {
                 Err(error) => drop(reply.send(Err(error))),
             },
             Order::Mute { muted } => {
+                self.muted = muted;
                 if let Some(capture) = &self.capture {
                     capture.set_muted(muted);
                 }
@@ -350,7 +375,7 @@ impl Engine {
 
     fn send_inventory(&self, recording: RecordingId, leaving: bool) {
         let leaving = leaving || self.goodbye.is_some();
-        self.send(ToRecorder::Inventory(self.keeper.inventory(recording, leaving)));
+        self.send(ToRecorder::Inventory(self.keeper.inventory(now(), recording, leaving)));
     }
 
     fn send(&self, message: ToRecorder) {

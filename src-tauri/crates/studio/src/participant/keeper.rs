@@ -15,6 +15,10 @@ const PACKET_NS: i64 = 20_000_000;
 /// clock exchange and capture time stamps. Milliseconds on a bad day; two packets.
 const MARGIN_NS: i64 = 2 * PACKET_NS;
 
+/// What a microphone delivered is a packet by then, at the latest: the ring under its callback holds ten seconds. After
+/// that nothing more comes from a stalled one, and nobody needs to wait for it.
+const CAPTURE_DELAY_NS: i64 = 12_000_000_000;
+
 /// Keeps packets for the recordings that want them.
 pub(crate) struct Keeper {
     pre_roll: PreRoll,
@@ -49,14 +53,7 @@ impl Wanted {
 
 impl Keeper {
     pub(crate) fn new(pre_roll: PreRoll, spool: Spool, capturing: bool) -> Self {
-        Self {
-            pre_roll,
-            spool,
-            wanted: BTreeMap::new(),
-            holes: Vec::new(),
-            captured_until: None,
-            over: !capturing,
-        }
+        Self { pre_roll, spool, wanted: BTreeMap::new(), holes: Vec::new(), captured_until: None, over: !capturing }
     }
 
     /// Takes a packet from the microphone; true if a recording wants it, so that it should be sent as well.
@@ -111,14 +108,22 @@ impl Keeper {
         self.wanted.iter().filter(|(_, wanted)| !wanted.durable).map(|(&recording, _)| recording).collect()
     }
 
+    /// Recordings of earlier starts that the spool still holds. Nothing is added to them; the recorder says when they
+    /// may go.
+    pub(crate) fn kept(&self) -> Vec<RecordingId> {
+        self.spool.recordings().into_iter().filter(|recording| !self.wanted.contains_key(recording)).collect()
+    }
+
     /// What is held of a recording. `leaving`: nothing more will come, although the recording may go on.
-    pub(crate) fn inventory(&self, recording: RecordingId, leaving: bool) -> Inventory {
+    pub(crate) fn inventory(&self, now: ClockNs, recording: RecordingId, leaving: bool) -> Inventory {
         let wanted = self.wanted.get(&recording);
-        let past_end = wanted.is_some_and(|wanted| self.captured_until.is_some_and(|end| wanted.ended_by(end)));
+        let past_end = wanted.is_some_and(|wanted| {
+            self.captured_until.is_some_and(|end| wanted.ended_by(end))
+                || wanted.ended_by(ClockNs(now.0 - CAPTURE_DELAY_NS))
+        });
         let held = self.spool.inventory(recording);
-        let inside = |hole: &&Hole| {
-            held.iter().any(|range| range.segment == hole.range.segment && range.to >= hole.range.from)
-        };
+        let inside =
+            |hole: &&Hole| held.iter().any(|range| range.segment == hole.range.segment && range.to >= hole.range.from);
         let holes = self.holes.iter().filter(inside).copied().collect();
         Inventory { recording, held, holes, complete: leaving || self.over || past_end }
     }

@@ -81,5 +81,8 @@ async fn offers_that_hold_anything_else_are_refused_with_clear_codes() {
 fn offer((number, sections): (usize, String)) -> ClientMessage {
     let sdp = format!("v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n{sections}");
     let body = SignalBody::Offer { sdp, ice_restart: false };
-    ClientMessage::Signal { to: None, signal: Signal { attempt: u32::try_from(number).unwrap(), body } }
+    ClientMessage::Signal {
+        to: None,
+        signal: Signal { attempt: u32::try_from(number).expect("a handful of offers"), body },
+    }
 }

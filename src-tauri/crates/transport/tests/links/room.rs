@@ -14,16 +14,16 @@ use roomtone_transport::{
 use tokio::sync::mpsc::Receiver;
 
 /// Nothing here takes this long unless something is wrong.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-pub const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+pub(crate) const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-pub struct Room {
+pub(crate) struct Room {
     relay: Option<Relay>,
     address: SocketAddr,
-    pub created: RoomCreated,
-    pub identity: Identity,
-    pub invite: Invite,
+    pub(crate) created: RoomCreated,
+    pub(crate) identity: Identity,
+    pub(crate) invite: Invite,
 }
 
 async fn relay(listen: SocketAddr) -> Relay {
@@ -32,7 +32,7 @@ async fn relay(listen: SocketAddr) -> Relay {
 }
 
 impl Room {
-    pub async fn open() -> Self {
+    pub(crate) async fn open() -> Self {
         let relay = relay(SocketAddr::new(LOOPBACK, 0)).await;
         let identity = Identity::from_seed([100; 32]);
         let created = create_room(relay.url(), identity.public_key()).await.expect("a room");
@@ -46,15 +46,15 @@ impl Room {
         Self { address: relay.local_addr(), relay: Some(relay), created, identity, invite }
     }
 
-    pub async fn stop_relay(&mut self) {
+    pub(crate) async fn stop_relay(&mut self) {
         self.relay.take().expect("it runs").shutdown().await;
     }
 
-    pub async fn start_relay(&mut self) {
+    pub(crate) async fn start_relay(&mut self) {
         self.relay = Some(relay(self.address).await);
     }
 
-    pub fn recorder_config(&self, epoch: u32) -> RecorderConfig {
+    pub(crate) fn recorder_config(&self, epoch: u32) -> RecorderConfig {
         RecorderConfig {
             relay: self.invite.relay.clone(),
             room: self.created.room,
@@ -67,11 +67,11 @@ impl Room {
         }
     }
 
-    pub async fn recorder(&self, epoch: u32) -> (RecorderEndpoint, Receiver<RecorderEvent>) {
+    pub(crate) async fn recorder(&self, epoch: u32) -> (RecorderEndpoint, Receiver<RecorderEvent>) {
         RecorderEndpoint::start(self.recorder_config(epoch)).await.expect("the recorder enters")
     }
 
-    pub fn participant_config(&self, seed: u8) -> ParticipantConfig {
+    pub(crate) fn participant_config(&self, seed: u8) -> ParticipantConfig {
         ParticipantConfig {
             invite: self.invite.clone(),
             identity: Identity::from_seed([seed; 32]),
@@ -83,13 +83,13 @@ impl Room {
         }
     }
 
-    pub async fn participant(&self, seed: u8) -> (ParticipantEndpoint, Receiver<ParticipantEvent>) {
+    pub(crate) async fn participant(&self, seed: u8) -> (ParticipantEndpoint, Receiver<ParticipantEvent>) {
         ParticipantEndpoint::start(self.participant_config(seed)).await.expect("the participant enters")
     }
 }
 
 /// The first event that `pick` takes.
-pub async fn pick<E: std::fmt::Debug, T>(events: &mut Receiver<E>, mut pick: impl FnMut(E) -> Option<T>) -> T {
+pub(crate) async fn pick<E: std::fmt::Debug, T>(events: &mut Receiver<E>, mut pick: impl FnMut(E) -> Option<T>) -> T {
     let found = async {
         loop {
             let event = events.recv().await.expect("the endpoint goes on");
@@ -101,15 +101,15 @@ pub async fn pick<E: std::fmt::Debug, T>(events: &mut Receiver<E>, mut pick: imp
     tokio::time::timeout(PATIENCE, found).await.expect("the event comes")
 }
 
-pub async fn recorder_link(events: &mut Receiver<RecorderEvent>) -> RecorderLink {
+pub(crate) async fn recorder_link(events: &mut Receiver<RecorderEvent>) -> RecorderLink {
     pick(events, |event| if let RecorderEvent::Link(link) = event { Some(link) } else { None }).await
 }
 
-pub async fn participant_link(events: &mut Receiver<ParticipantEvent>) -> ParticipantLink {
+pub(crate) async fn participant_link(events: &mut Receiver<ParticipantEvent>) -> ParticipantLink {
     pick(events, |event| if let ParticipantEvent::Link(link) = event { Some(link) } else { None }).await
 }
 
-pub async fn refusal(events: &mut Receiver<ParticipantEvent>) -> String {
+pub(crate) async fn refusal(events: &mut Receiver<ParticipantEvent>) -> String {
     pick(events, |event| match event {
         ParticipantEvent::Refused(error) => Some(error.code),
         ParticipantEvent::Link(_) => panic!("a link where a refusal belongs"),
@@ -118,6 +118,6 @@ pub async fn refusal(events: &mut Receiver<ParticipantEvent>) -> String {
     .await
 }
 
-pub async fn closed<Out, In: std::fmt::Debug>(link: &mut Link<Out, In>) {
+pub(crate) async fn closed<Out, In: std::fmt::Debug>(link: &mut Link<Out, In>) {
     pick(&mut link.events, |event| matches!(event, LinkEvent::Closed).then_some(())).await;
 }
