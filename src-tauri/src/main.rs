@@ -31,7 +31,8 @@ use crate::unavailable::Unavailable;
 
 fn main() -> ExitCode {
     let usual = if std::env::args().any(|argument| argument == "--debug") { "roomtone=debug" } else { "roomtone=info" };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(format!("warn,{usual}")));
+    let filter = EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| EnvFilter::new(format!("warn,webrtc=off,rtc=off,{usual}")));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 
     // On Tauri's runtime, because the studio spawns its tasks where it is made.

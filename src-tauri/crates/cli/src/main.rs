@@ -56,7 +56,8 @@ async fn run(arguments: Arguments, output: Output) -> Result<(), roomtone_protoc
 /// Logs go to stderr: what `RUST_LOG` asks for, everything of Roomtone with `--debug`, else what went wrong.
 fn start_log(debug: bool) {
     let asked = std::env::var("RUST_LOG").ok().filter(|asked| !asked.is_empty());
-    let default = if debug { "warn,roomtone=debug" } else { "error" };
+    // The WebRTC stack logs addresses of people as errors.
+    let default = if debug { "warn,roomtone=debug" } else { "error,webrtc=off,rtc=off" };
     let filter = tracing_subscriber::EnvFilter::new(asked.as_deref().unwrap_or(default));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 }
