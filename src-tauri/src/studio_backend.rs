@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use roomtone_protocol::ErrorReport;
 use roomtone_protocol::catalog::Link;
-use roomtone_protocol::{ErrorReport, code};
 use roomtone_studio::view::{Levels, View};
-use roomtone_studio::{Studio, StudioConfig};
+use roomtone_studio::{Studio, StudioConfig, default_data_dir};
 use tokio::sync::watch;
 
 use crate::backend::{Backend, Request, Shared};
@@ -23,18 +23,11 @@ pub(crate) struct Refusal {
 pub(crate) fn open() -> Result<(Shared, PathBuf), Refusal> {
     let unknown = |report| Refusal { report, data_dir: None };
     let config = StudioConfig::from_environment(None).map_err(unknown)?;
-    let data_dir = config.data_dir.clone().map_or_else(platform_data_dir, Ok).map_err(unknown)?;
+    let data_dir = config.data_dir.clone().map_or_else(default_data_dir, Ok).map_err(unknown)?;
     match Studio::new(StudioConfig { data_dir: Some(data_dir.clone()), ..config }) {
         Ok(studio) => Ok((Arc::new(studio), data_dir)),
         Err(report) => Err(Refusal { report, data_dir: Some(data_dir) }),
     }
-}
-
-/// The same folder that the headless program uses without `--data-dir`.
-fn platform_data_dir() -> Result<PathBuf, ErrorReport> {
-    directories::ProjectDirs::from("", "", "Roomtone")
-        .map(|dirs| dirs.data_dir().to_owned())
-        .ok_or_else(|| ErrorReport::new(code::IO, "this user has no home folder", "name a folder in ROOMTONE_DATA_DIR"))
 }
 
 impl Backend for Studio {

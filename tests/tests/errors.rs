@@ -1,5 +1,7 @@
 //! What goes wrong is said with a stable code, an exit status, and what to do.
 
+#![allow(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
+
 use std::net::TcpListener;
 use std::process::Command;
 

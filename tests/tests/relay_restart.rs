@@ -1,5 +1,7 @@
 //! The relay dies in mid-session and is started again: nothing is lost, and everyone is back in the same place.
 
+#![allow(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
+
 use std::net::TcpListener;
 use std::process::Command;
 

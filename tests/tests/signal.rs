@@ -1,5 +1,7 @@
 //! The ruler itself: sources are found where they lie, after a real codec, and never taken for each other.
 
+#![allow(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
+
 use roomtone_tests::signal::{SAMPLE_RATE, Speaker, best_match, constant_offset, read_time_code};
 
 /// Mono Opus at 128 kb/s and 20 ms, as Roomtone sends it; the decoded sound lags by the encoder's lookahead.

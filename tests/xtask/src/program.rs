@@ -283,7 +283,8 @@ fn keep(mut from: impl Read, log: &Mutex<String>) {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
 

@@ -34,6 +34,9 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
     step::run("build", &mut workspace.cargo(build), "mend what the compiler says")?;
     let stage = Stage::new(workspace)?;
 
+    for voice in [ADA, BEN, CLEO] {
+        voice.write(&stage.wav(&voice))?;
+    }
     let mut host =
         stage.start("host", &["host", "--room", "First light", "--mic", "none", "--listen", "127.0.0.1:0"])?;
     let ready = host.wait_for_event("ready", PATIENCE)?;
@@ -53,9 +56,9 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
     println!("Stopped, finalized, in the bucket.\n");
     show(&host, &done, &recording)?;
     println!("link       {}", text(&done, "link")?);
-    linger()?;
     println!("           it works while the host runs, until it expires; to have the room and its links back:");
     println!("           {} host --data-dir {}", stage.roomtone.display(), stage.place.join("host").display());
+    linger()?;
     for person in [ada, ben, cleo, host] {
         person.stop(PATIENCE)?;
     }

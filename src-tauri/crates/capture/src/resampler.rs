@@ -47,7 +47,7 @@ impl Resampler {
         let window = WindowFunction::BlackmanHarris2;
         let fft = Fft::new_custom(from, to, units * unit, 1, 1, window, FixedSync::Both)
             .expect("rates and block length are above zero");
-        let (block, delay) = (vec![0.0; fft.output_frames_next()], fft.output_delay() + 2);
+        let (block, delay) = (vec![0.0; fft.output_frames_next()], fft.output_delay());
         Self::Blocks(Box::new(Blocks { rate, fft, waiting: Vec::new(), block, delay, taken: 0, given: 0 }))
     }
 

@@ -7,7 +7,7 @@ use roomtone_protocol::catalog::Reach;
 use roomtone_protocol::{ErrorReport, FileLinkKey, code};
 use roomtone_storage::{Bucket, FileLinks, FolderBucket, Prefix, S3Bucket, S3Settings};
 
-use crate::data_dir::default_root;
+use crate::data_dir::default_data_dir;
 use crate::random;
 use crate::settings::{BucketChoice, Settings};
 
@@ -24,7 +24,7 @@ pub struct ConfiguredBucket {
 /// # Errors
 /// `invalid_setting`, or what the store says.
 pub async fn configured_bucket(settings: &Settings, data_dir: Option<&Path>) -> Result<ConfiguredBucket, ErrorReport> {
-    let root = data_dir.map_or_else(default_root, |path| Ok(path.to_owned()))?;
+    let root = data_dir.map_or_else(default_data_dir, |path| Ok(path.to_owned()))?;
     let key = FileLinkKey::from_bytes(random::bytes()?);
     let links = FileLinks { base_url: String::new(), key, reach: Reach::HostOnly };
     open(settings, &root, links).await

@@ -54,7 +54,7 @@ impl DataDir {
     /// # Errors
     /// `data_dir_in_use` if another program holds it; `io` if it cannot be made or written.
     pub fn open(path: Option<&Path>) -> Result<Self, ErrorReport> {
-        let root = path.map_or_else(default_root, |path| Ok(path.to_owned()))?;
+        let root = path.map_or_else(default_data_dir, |path| Ok(path.to_owned()))?;
         fs::create_dir_all(&root).map_err(|error| io(&root, &error))?;
         let root = root.canonicalize().map_err(|error| io(&root, &error))?;
         let lock_path = root.join("lock");
@@ -148,7 +148,11 @@ fn check_schema(path: &Path, bytes: &[u8]) -> Result<(), ErrorReport> {
     }
 }
 
-pub(crate) fn default_root() -> Result<PathBuf, ErrorReport> {
+/// The platform's own data folder of this user.
+///
+/// # Errors
+/// `io` if the user has no home folder.
+pub fn default_data_dir() -> Result<PathBuf, ErrorReport> {
     directories::ProjectDirs::from("", "", "Roomtone").map(|dirs| dirs.data_dir().to_owned()).ok_or_else(|| {
         ErrorReport::new(code::IO, "this user has no home folder", "name a folder with --data-dir or ROOMTONE_DATA_DIR")
     })

@@ -20,7 +20,7 @@ mod visitor;
 pub mod view;
 
 pub use bucket::{ConfiguredBucket, configured_bucket};
-pub use data_dir::{DataDir, Start};
+pub use data_dir::{DataDir, Start, default_data_dir};
 pub use events::{AlarmKind, HostEvent, ParticipantEvent, PersonLine, RecordingLine};
 pub use host::{Host, HostOptions, LocalDoor};
 pub use participant::{Participant, ParticipantOptions};

@@ -1,4 +1,5 @@
 //! One record of every kind, with values that must never change: the golden files hold them.
+#![allow(dead_code, reason = "every test uses its part")]
 
 use roomtone_packets::{
     ChannelGiven, ClockExchange, EpochStart, Interval, IntervalEdge, MapStretch, MarkerSet, MutedFrom, NameGiven,

@@ -46,7 +46,7 @@ async fn objects_come_back_as_they_went_in() {
     assert!(bucket.holds(upload).await.unwrap());
     let again = bucket.put_file(upload, Progress::none()).await;
     assert!(matches!(again, Err(BucketError::AlreadyExists { .. })));
-    let reports = reports.lock().unwrap();
+    let reports = reports.lock().unwrap().clone();
     assert!(reports.len() > 1 && reports.last() == Some(&(20_000_000, 20_000_000)), "{reports:?}");
     bucket.delete("r/a b.wav").await.unwrap();
     assert_eq!(bucket.head("r/a b.wav").await.unwrap(), None);

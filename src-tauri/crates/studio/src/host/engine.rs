@@ -5,31 +5,29 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use roomtone_clock::{now, wall_ns};
-use roomtone_packets::{ChannelGiven, Interval, IntervalEdge, NameGiven, PersonLeft, Record};
+use roomtone_clock::now;
+use roomtone_packets::{PersonLeft, Record};
 use roomtone_protocol::channel::ToParticipant;
 use roomtone_protocol::signal::MemberChange;
-use roomtone_protocol::state::{Role, RoomState};
-use roomtone_protocol::{ClockNs, ErrorReport, ParticipantId, RecordingId, RoomId};
-use roomtone_recorder::{BackfillInput, BitDepth, RecordingHeader};
+use roomtone_protocol::state::Role;
+use roomtone_protocol::{ErrorReport, ParticipantId, RecordingId, RoomId};
+use roomtone_recorder::{BackfillInput, BitDepth};
 use roomtone_relay::Relay;
-use roomtone_session::{Input as RoomInput, Output, Path, PersonChange, Room};
+use roomtone_session::{Input as RoomInput, Output, Path, Room};
 use roomtone_storage::{PublishEvent, Publisher};
 use roomtone_transport::{
     LinkEvent, ParticipantEvent as DoorEvent, Peer, RecorderEndpoint, RecorderEvent, RecorderLink, local_link,
 };
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::LocalDoor;
 use super::finish::{Finish, Finished};
-use super::folder;
 use super::shelf::Shelf;
 use super::take::OpenTake;
 use super::track::{Linked, Track};
 use super::writer::{Writer, Written};
 use crate::events::{HostEvent, RecordingLine};
-use crate::lines::{person_line, recording_lines};
 use crate::outbox::Outbox;
 
 /// How often deadlines, settling takes and requests for what is missing are looked at.
@@ -103,8 +101,16 @@ pub(super) struct Engine {
     pub(super) archived: HashSet<RecordingId>,
     local: Option<mpsc::Sender<DoorEvent>>,
     generation: u64,
-    lines: Vec<RecordingLine>,
-    ending: Option<(Duration, oneshot::Sender<()>)>,
+    pub(super) lines: Vec<RecordingLine>,
+    ending: Option<Ending>,
+}
+
+/// The program was told to end.
+struct Ending {
+    /// Time for uploads, once everything is finalized.
+    drain: Duration,
+    until: Option<Instant>,
+    done: oneshot::Sender<()>,
 }
 
 impl Engine {
@@ -140,11 +146,11 @@ impl Engine {
                 _ = step.tick() => self.step(),
             }
             self.drain();
-            if self.ending.is_some() && self.takes.is_empty() && self.finalizing.is_empty() {
+            if self.is_over() {
                 break;
             }
         }
-        self.end(inbox, published).await;
+        self.end().await;
     }
 
     fn input(&mut self, input: Input) {
@@ -164,7 +170,7 @@ impl Engine {
                 if let Err(error) = self.stop_for_good() {
                     self.tell(HostEvent::Problem { error });
                 }
-                self.ending = Some((drain, done));
+                self.ending = Some(Ending { drain, until: None, done });
             }
         }
     }
@@ -302,81 +308,6 @@ impl Engine {
         }
     }
 
-    fn begin(&mut self, recording: RecordingId, at: ClockNs, title: Option<String>, started_by: Option<ParticipantId>) {
-        let header = RecordingHeader {
-            recording,
-            room_id: self.parts.room_id,
-            room: self.parts.room_name.clone(),
-            title,
-            started_by,
-        };
-        let folder = folder::journal_path(&self.parts.recordings.join(recording.to_string()));
-        self.takes.insert(recording, OpenTake::new(recording, at));
-        let open = self.parts.writer.open(recording, folder, header)
-            && self.parts.writer.note(recording, interval_record(IntervalEdge::Start, at));
-        if !open {
-            self.journal_failed(recording, "the disk is too slow to begin a recording");
-        }
-    }
-
-    fn end_take(&mut self, recording: RecordingId, at: ClockNs) {
-        let Some(take) = self.takes.get_mut(&recording) else { return };
-        take.until = Some(at);
-        if !self.parts.writer.note(recording, interval_record(IntervalEdge::Stop, at)) {
-            tracing::warn!(%recording, "the disk is behind; the end of the recording is noted when it is finalized");
-        }
-        let people: Vec<_> = take.channels.clone();
-        people.into_iter().for_each(|participant| self.announce(participant));
-    }
-
-    fn channel(&mut self, recording: RecordingId, participant: ParticipantId, index: u16) {
-        let name = self.label(participant);
-        let Some(take) = self.takes.get_mut(&recording) else { return };
-        take.channels.push(participant);
-        take.tracks.entry(participant).or_default();
-        let named = Record::Name(NameGiven { participant, name });
-        let given = Record::Channel(ChannelGiven { participant, index });
-        let track = self.tracks.entry(participant).or_default();
-        let known = track.records().into_iter();
-        let written = self.parts.writer.note(recording, named)
-            && self.parts.writer.note(recording, given)
-            && known.fold(true, |written, record| written && self.parts.writer.append(recording, participant, record));
-        if !written {
-            self.journal_failed(recording, "the disk is too slow to take another channel");
-        }
-        self.announce(participant);
-    }
-
-    fn discard(&mut self, recording: RecordingId) {
-        self.takes.remove(&recording);
-        self.links.values().for_each(|link| link.outbox.send(ToParticipant::Discard { recording }));
-    }
-
-    pub(super) fn journal_failed(&mut self, recording: RecordingId, reason: &str) {
-        if let Some(take) = self.takes.get_mut(&recording) {
-            take.failed = true;
-        }
-        let hint = "make room on the host's disk and start a new recording; what was written is kept".to_owned();
-        self.room(RoomInput::Failed { recording, reason: reason.to_owned(), hint });
-    }
-
-    fn written(&mut self, written: Written) {
-        match written {
-            Written::Open { recording } => self.room(RoomInput::Prepared { recording }),
-            Written::Failed { recording, error } => self.journal_failed(recording, &error.to_string()),
-            Written::Durable { recording, participant, coverage } => {
-                let ranges: Vec<_> = coverage.iter().collect();
-                let Some(track) = self.takes.get_mut(&recording).and_then(|take| take.tracks.get_mut(&participant))
-                else {
-                    return;
-                };
-                track.durable = coverage;
-                let complete = track.safe();
-                self.send(participant, ToParticipant::Durable { recording, ranges, complete });
-            }
-        }
-    }
-
     fn step(&mut self) {
         let now = now();
         if self.parts.room.next_deadline().is_some_and(|deadline| deadline <= now) {
@@ -389,92 +320,26 @@ impl Engine {
         settled.into_iter().for_each(|recording| self.finish(recording));
     }
 
-    fn publish(&mut self) {
-        let state = self.parts.room.state(now());
-        self.parts.endpoint.publish_state(state.clone());
-        for link in self.links.values() {
-            link.outbox.send(ToParticipant::State { state: Box::new(state.clone()) });
+    /// Whether all is done that must be done before the program ends, or that there was time for.
+    fn is_over(&mut self) -> bool {
+        let Some(ending) = &mut self.ending else { return false };
+        if !self.takes.is_empty() || !self.finalizing.is_empty() {
+            return false;
         }
-        self.tell_lines(&state);
+        let until = *ending.until.get_or_insert_with(|| Instant::now() + ending.drain);
+        self.uploading.is_empty() || Instant::now() >= until
     }
 
-    fn tell_lines(&mut self, state: &RoomState) {
-        let lines = recording_lines(state);
-        for line in lines.iter().filter(|line| !self.lines.contains(line)) {
-            self.tell(HostEvent::RecordingState(line.clone()));
-        }
-        self.lines = lines;
-    }
-
-    fn person_changed(&mut self, participant: ParticipantId, change: PersonChange) {
-        let state = self.parts.room.state(now());
-        let Some(line) = state.person(participant).map(person_line) else { return };
-        if change == PersonChange::Renamed {
-            let name = self.label(participant);
-            for take in self.takes.values().filter(|take| take.channels.contains(&participant)) {
-                let given = Record::Name(NameGiven { participant, name: name.clone() });
-                if !self.parts.writer.note(take.recording, given) {
-                    tracing::warn!("the disk is behind; a new name is noted when the recording is finalized");
-                }
-            }
-        }
-        self.tell(match change {
-            PersonChange::Joined => HostEvent::ParticipantJoined(line),
-            PersonChange::Away => HostEvent::ParticipantAway(line),
-            PersonChange::Returned => HostEvent::ParticipantReturned(line),
-            PersonChange::Left => HostEvent::ParticipantLeft(line),
-            PersonChange::Renamed => HostEvent::ParticipantRenamed(line),
-        });
-    }
-
-    fn listed(&mut self) {
-        for link in self.links.values() {
-            let entries = self.parts.shelf.entries(link.peer.host);
-            link.outbox.send(ToParticipant::Recordings { entries });
-        }
-        self.tell(HostEvent::RecordingsChanged);
-    }
-
-    /// What to call somebody in files.
-    pub(super) fn label(&self, participant: ParticipantId) -> String {
-        let state = self.parts.room.state(now());
-        state.person(participant).map_or_else(|| participant.short(), |person| person.label.clone())
-    }
-
-    pub(super) fn send(&self, participant: ParticipantId, message: ToParticipant) {
-        if let Some(link) = self.links.get(&participant) {
-            link.outbox.send(message);
-        }
-    }
-
-    pub(super) fn tell(&self, event: HostEvent) {
-        if let Err(mpsc::error::TrySendError::Full(event)) = self.parts.events.try_send(event) {
-            tracing::warn!(?event, "nobody reads the events; one is dropped");
-        }
-    }
-
-    async fn end(mut self, mut inbox: mpsc::Receiver<Input>, mut published: mpsc::Receiver<PublishEvent>) {
-        let Some((drain, done)) = self.ending.take() else { return };
-        inbox.close();
-        let drained = self.parts.publisher.drain(drain).await;
-        while let Ok(event) = published.try_recv() {
-            self.published(event);
-            self.drain();
-        }
-        tracing::info!(drained, "uploads");
+    async fn end(mut self) {
+        let Some(ending) = self.ending.take() else { return };
+        tracing::info!(unfinished = self.uploading.len(), "uploads go on at the next start");
         self.parts.endpoint.close().await;
         if let Some(relay) = self.parts.own_relay.take() {
             relay.shutdown().await;
         }
         // Whoever asked may have stopped waiting.
-        let _unheard = done.send(());
+        let _unheard = ending.done.send(());
     }
-}
-
-fn interval_record(edge: IntervalEdge, at: ClockNs) -> Record {
-    // The wall clock at `at`, which lies a moment back.
-    let wall_ns = wall_ns() - (now().0 - at.0);
-    Record::Interval(Interval { edge, at, wall_ns })
 }
 
 /// Forwards news of the list.

@@ -6,6 +6,8 @@ mod folder;
 mod room_file;
 mod shelf;
 mod take;
+mod taking;
+mod telling;
 mod track;
 mod writer;
 

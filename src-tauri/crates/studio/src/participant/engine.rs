@@ -22,10 +22,6 @@ use crate::random;
 /// How long a goodbye waits for everything to be safe at the recorder.
 const GOODBYE: Duration = Duration::from_secs(10);
 
-/// How long a file that is over waits after the end of the recording until all of it is safe: longer than the recorder
-/// asks for what is missing.
-const LAST_CALL: Duration = Duration::from_secs(90);
-
 /// How long a request waits for its answer, over reconnections too.
 const REQUEST: Duration = Duration::from_secs(15);
 
@@ -41,40 +37,40 @@ pub(crate) enum Door {
 }
 
 pub(crate) struct Engine {
-    me: ParticipantId,
-    stay: bool,
-    door: Door,
-    keeper: Keeper,
+    pub(super) me: ParticipantId,
+    pub(super) stay: bool,
+    pub(super) door: Door,
+    pub(super) keeper: Keeper,
     capture: Option<Capture>,
     events: mpsc::Sender<ParticipantEvent>,
-    link: Option<Outbox<ToRecorder>>,
+    pub(super) link: Option<Outbox<ToRecorder>>,
     link_events: Option<mpsc::Receiver<LinkEvent<ToParticipant>>>,
     /// What a new link is told first.
-    segments: Vec<Segment>,
-    anchors: BTreeMap<SegmentKey, Anchor>,
-    requests: HashMap<CommandId, Asked>,
-    muted: bool,
-    state: Option<RoomState>,
-    lines: Vec<RecordingLine>,
-    joined: bool,
+    pub(super) segments: Vec<Segment>,
+    pub(super) anchors: BTreeMap<SegmentKey, Anchor>,
+    pub(super) requests: HashMap<CommandId, Asked>,
+    pub(super) muted: bool,
+    pub(super) state: Option<RoomState>,
+    pub(super) lines: Vec<RecordingLine>,
+    pub(super) joined: bool,
     safe: Option<bool>,
-    goodbye: Option<Goodbye>,
+    pub(super) goodbye: Option<Goodbye>,
 }
 
-struct Asked {
+pub(super) struct Asked {
     command: Command,
-    reply: oneshot::Sender<Result<Answer, ErrorReport>>,
+    pub(super) reply: oneshot::Sender<Result<Answer, ErrorReport>>,
     until: Instant,
 }
 
-struct Goodbye {
+pub(super) struct Goodbye {
     /// None waits for as long as it takes: a file that is over leaves when all of it is safe.
-    until: Option<Instant>,
-    done: Vec<oneshot::Sender<()>>,
+    pub(super) until: Option<Instant>,
+    pub(super) done: Vec<oneshot::Sender<()>>,
 }
 
 /// Whether the engine goes on.
-enum Next {
+pub(super) enum Next {
     On,
     End { reason: String, error: Option<ErrorReport> },
 }
@@ -151,60 +147,6 @@ impl Engine {
         self.end(reason, error).await;
     }
 
-    fn captured(&mut self, event: CaptureEvent) -> Next {
-        match event {
-            CaptureEvent::Segment(segment) => {
-                self.tell(ParticipantEvent::Microphone { device: segment.device.clone() });
-                self.segments.push(segment.clone());
-                self.send(ToRecorder::Segment(segment));
-            }
-            CaptureEvent::Anchor(anchor) => {
-                self.anchors.insert(anchor.segment, anchor);
-                self.send(ToRecorder::Anchor(anchor));
-            }
-            CaptureEvent::Packet { packet, captured_at } => {
-                let live = self.keeper.captured(&packet, captured_at);
-                if self.spooled(live) == Some(true)
-                    && let Some(link) = &self.link
-                {
-                    // The low 32 bits of the index are its RTP timestamp (RFC 3550, section 5.1).
-                    let timestamp = (packet.index.0 & u64::from(u32::MAX)) as u32;
-                    if let Err(error) = link.link().send_media(timestamp, packet.opus.into()) {
-                        tracing::debug!(%error, "the packet is asked for over the next link");
-                    }
-                }
-            }
-            CaptureEvent::Hole(hole) => self.keeper.hole(hole),
-            CaptureEvent::Muted { segment, from, muted } => self.send(ToRecorder::Muted { segment, from, muted }),
-            CaptureEvent::Level { dbfs } => match &self.door {
-                Door::Relay(endpoint) => endpoint.send_level(dbfs),
-                // A full queue only means that a newer level is on its way.
-                Door::Local(levels) => drop(levels.try_send(dbfs)),
-            },
-            CaptureEvent::Device { name, problem } => {
-                if let Some(problem) = problem {
-                    let kind = match problem {
-                        DeviceProblem::Silent => AlarmKind::SilentMic,
-                        DeviceProblem::Stalled => AlarmKind::StalledCapture,
-                        DeviceProblem::Failed(_) | DeviceProblem::Replaced { .. } => AlarmKind::DeviceLost,
-                    };
-                    let message = problem.report().to_string();
-                    self.tell(ParticipantEvent::Alarm { kind, participant: self.me, message });
-                } else {
-                    self.tell(ParticipantEvent::Microphone { device: name });
-                }
-            }
-            CaptureEvent::Finished => {
-                self.keeper.capture_over();
-                self.send_inventories(false);
-                if !self.stay {
-                    self.goodbye.get_or_insert(Goodbye { until: None, done: Vec::new() });
-                }
-            }
-        }
-        Next::On
-    }
-
     fn door_event(&mut self, event: DoorEvent) -> Next {
         match event {
             DoorEvent::Link(link) => self.linked(link),
@@ -269,72 +211,6 @@ impl Engine {
         Next::On
     }
 
-    fn message(&mut self, message: ToParticipant) -> Next {
-        match message {
-            // The transport has dealt with these two.
-            ToParticipant::Hello(_) | ToParticipant::ClockPing { .. } => {}
-            ToParticipant::Refused { error } => {
-                return Next::End { reason: error.code.clone(), error: Some(error) };
-            }
-            ToParticipant::State { state } => {
-                if !self.joined {
-                    self.joined = true;
-                    self.tell(ParticipantEvent::Joined { participant: self.me });
-                }
-                self.state_changed(*state);
-            }
-            ToParticipant::SpoolFrom { recording, from } => {
-                let kept = self.keeper.keep_from(recording, from);
-                self.spooled(kept);
-                self.send_inventory(recording, false);
-            }
-            ToParticipant::SpoolUntil { recording, until } => {
-                self.keeper.keep_until(recording, until);
-                if let Some(goodbye) = &mut self.goodbye {
-                    goodbye.until.get_or_insert(Instant::now() + LAST_CALL);
-                }
-                self.send_inventory(recording, false);
-            }
-            ToParticipant::Want { recording, ranges } => {
-                let messages = self.keeper.messages(recording, &ranges);
-                if let (Some(messages), Some(link)) = (self.spooled(messages), &self.link) {
-                    messages.into_iter().for_each(|records| link.bulk(records));
-                }
-            }
-            ToParticipant::Durable { recording, complete, .. } => self.keeper.durable(recording, complete),
-            ToParticipant::Archived { recording } => {
-                let archived = self.keeper.archived(recording);
-                self.spooled(archived);
-            }
-            ToParticipant::Discard { recording } => {
-                let discarded = self.keeper.discard(recording);
-                self.spooled(discarded);
-            }
-            ToParticipant::Answer { id, result } => {
-                if let Some(asked) = self.requests.remove(&id) {
-                    // Whoever asked may have stopped waiting.
-                    drop(asked.reply.send(result));
-                }
-            }
-            ToParticipant::Recordings { entries } => self.tell(ParticipantEvent::RecordingsChanged { entries }),
-            ToParticipant::RoomClosed => return Next::End { reason: "room_closed".into(), error: None },
-        }
-        Next::On
-    }
-
-    fn state_changed(&mut self, state: RoomState) {
-        if self.state.as_ref().is_some_and(|have| have.version() >= state.version()) {
-            return;
-        }
-        let lines = recording_lines(&state);
-        for line in lines.iter().filter(|line| !self.lines.contains(line)) {
-            self.tell(ParticipantEvent::RecordingState(line.clone()));
-        }
-        self.lines = lines;
-        self.tell_periodic(ParticipantEvent::State(Box::new(state.clone())));
-        self.state = Some(state);
-    }
-
     fn order(&mut self, order: Order) {
         match order {
             Order::Request { command, reply } => match random::bytes().map(CommandId::from_bytes) {
@@ -369,23 +245,23 @@ impl Engine {
         }
     }
 
-    fn send_inventories(&self, leaving: bool) {
+    pub(super) fn send_inventories(&self, leaving: bool) {
         self.keeper.open().into_iter().for_each(|recording| self.send_inventory(recording, leaving));
     }
 
-    fn send_inventory(&self, recording: RecordingId, leaving: bool) {
+    pub(super) fn send_inventory(&self, recording: RecordingId, leaving: bool) {
         let leaving = leaving || self.goodbye.is_some();
         self.send(ToRecorder::Inventory(self.keeper.inventory(now(), recording, leaving)));
     }
 
-    fn send(&self, message: ToRecorder) {
+    pub(super) fn send(&self, message: ToRecorder) {
         if let Some(link) = &self.link {
             link.send(message);
         }
     }
 
     /// A spool that fails is told once and does not stop what else is being done: audio still goes out live.
-    fn spooled<T>(&self, result: Result<T, SpoolError>) -> Option<T> {
+    pub(super) fn spooled<T>(&self, result: Result<T, SpoolError>) -> Option<T> {
         match result {
             Ok(value) => Some(value),
             Err(error) => {
@@ -407,13 +283,13 @@ impl Engine {
         }
     }
 
-    fn tell(&self, event: ParticipantEvent) {
+    pub(super) fn tell(&self, event: ParticipantEvent) {
         if let Err(mpsc::error::TrySendError::Full(event)) = self.events.try_send(event) {
             tracing::warn!(?event, "nobody reads the events; one is dropped");
         }
     }
 
-    fn tell_periodic(&self, event: ParticipantEvent) {
+    pub(super) fn tell_periodic(&self, event: ParticipantEvent) {
         if self.events.capacity() > PERIODIC_RESERVE {
             self.tell(event);
         }

@@ -2,6 +2,8 @@
 
 mod engine;
 mod keeper;
+mod microphone;
+mod recorder;
 
 use roomtone_capture::{Capture, CaptureConfig, CaptureEvent, MicrophoneSpec, PreRoll, Spool};
 use roomtone_protocol::channel::{Answer, Command};
