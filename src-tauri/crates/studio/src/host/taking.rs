@@ -54,10 +54,10 @@ impl Engine {
         let named = Record::Name(NameGiven { participant, name });
         let given = Record::Channel(ChannelGiven { participant, index });
         let track = self.tracks.entry(participant).or_default();
-        let known = track.records().into_iter();
+        let mut known = track.records().into_iter();
         let written = self.parts.writer.note(recording, named)
             && self.parts.writer.note(recording, given)
-            && known.fold(true, |written, record| written && self.parts.writer.append(recording, participant, record));
+            && known.all(|record| self.parts.writer.append(recording, participant, record));
         if !written {
             self.journal_failed(recording, "the disk is too slow to take another channel");
         }

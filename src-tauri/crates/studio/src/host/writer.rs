@@ -148,11 +148,8 @@ impl Writing {
             self.fail(recording, error);
             return;
         }
-        let durable: Vec<_> = journal
-            .participants()
-            .into_iter()
-            .map(|participant| (participant, journal.durable(participant).clone()))
-            .collect();
+        let durable: Vec<_> =
+            journal.participants().map(|participant| (participant, journal.durable(participant).clone())).collect();
         for (participant, coverage) in durable {
             self.tell(Written::Durable { recording, participant, coverage });
         }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use roomtone_capture::{Capture, CaptureEvent, DeviceProblem, SpoolError};
+use roomtone_capture::{Capture, CaptureEvent, SpoolError};
 use roomtone_clock::now;
 use roomtone_protocol::channel::{Anchor, Answer, Command, Segment, ToParticipant, ToRecorder};
 use roomtone_protocol::state::RoomState;
@@ -15,7 +15,6 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use super::keeper::Keeper;
 use super::{Order, unreachable_recorder};
 use crate::events::{AlarmKind, ParticipantEvent, RecordingLine};
-use crate::lines::recording_lines;
 use crate::outbox::Outbox;
 use crate::random;
 
@@ -300,10 +299,9 @@ impl Engine {
         drop(self.capture.take());
         if let Some(link) = &self.link
             && reason == "left"
+            && link.link().send(ToRecorder::Leave).await.is_err()
         {
-            if link.link().send(ToRecorder::Leave).await.is_err() {
-                tracing::debug!("the link went before the goodbye");
-            }
+            tracing::debug!("the link went before the goodbye");
         }
         if let Door::Relay(endpoint) = self.door {
             if reason == "left" { endpoint.leave().await } else { endpoint.close().await }
