@@ -256,6 +256,12 @@ impl Engine {
         for take in self.takes.values_mut() {
             if let Some(track) = take.tracks.get_mut(&participant) {
                 track.backfill.handle(BackfillInput::LinkDown);
+                // The last word on what was held, should nobody come back to send it.
+                if let Some(inventory) = track.backfill.inventory().filter(|inventory| !inventory.complete)
+                    && !self.parts.writer.append(take.recording, participant, Record::Inventory(inventory.clone()))
+                {
+                    tracing::warn!("the disk is behind; an inventory is not in the journal");
+                }
             }
         }
         if !link.peer.passing {

@@ -30,6 +30,8 @@ pub(super) struct Track {
     /// The newest of each segment.
     anchors: BTreeMap<SegmentKey, Anchor>,
     exchanges: VecDeque<ClockExchange>,
+    /// The last edge: who is muted when a recording begins is muted in it.
+    mute: Option<MutedFrom>,
     /// An exchange has been seen on the link that is up, so that instants can be told on the participant's clock.
     pub(super) compared: bool,
 }
@@ -46,7 +48,8 @@ impl Track {
     pub(super) fn records(&self) -> Vec<Record> {
         let segments = self.segments.iter().cloned().map(Record::Segment);
         let anchors = self.anchors.values().copied().map(Record::Anchor);
-        segments.chain(anchors).chain(self.exchanges.iter().copied().map(Record::ClockExchange)).collect()
+        let mute = self.mute.map(Record::Muted);
+        segments.chain(anchors).chain(mute).chain(self.exchanges.iter().copied().map(Record::ClockExchange)).collect()
     }
 
     fn compare(&mut self, exchange: ClockExchange) {
@@ -112,7 +115,11 @@ impl Engine {
             }
             ToRecorder::Inventory(inventory) => self.inventory(participant, inventory),
             ToRecorder::Muted { segment, from, muted } => {
-                self.journal_track(participant, &Record::Muted(MutedFrom { segment, from, muted }));
+                let edge = MutedFrom { segment, from, muted };
+                if let Some(track) = self.tracks.get_mut(&participant) {
+                    track.mute = Some(edge);
+                }
+                self.journal_track(participant, &Record::Muted(edge));
             }
             ToRecorder::Request { id, based_on, command } => self.request(participant, id, based_on, command),
             ToRecorder::Leave => self.left(participant),

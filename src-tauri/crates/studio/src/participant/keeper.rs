@@ -12,8 +12,8 @@ const PACKET_NS: i64 = 20_000_000;
 
 /// What is kept beyond the exact instants of a recording, on either side: the recorder maps the track to its own clock
 /// with what it has learned by the end, and its idea of the instants differs from the one that was told by the error of
-/// clock exchange and capture time stamps. Milliseconds on a bad day; two packets.
-const MARGIN_NS: i64 = 2 * PACKET_NS;
+/// clock exchange and capture time stamps: milliseconds, tens of them with a wireless microphone. Five packets.
+const MARGIN_NS: i64 = 5 * PACKET_NS;
 
 /// What a microphone delivered is a packet by then, at the latest: the ring under its callback holds ten seconds. After
 /// that nothing more comes from a stalled one, and nobody needs to wait for it.
