@@ -57,7 +57,11 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
     show(&host, &done, &recording)?;
     println!("link       {}", text(&done, "link")?);
     println!("           it works while the host runs, until it expires; to have the room and its links back:");
-    println!("           {} host --data-dir {}", stage.roomtone.display(), stage.place.join("host").display());
+    println!(
+        "           {} host --mic none --data-dir {}",
+        stage.roomtone.display(),
+        stage.place.join("host").display()
+    );
     linger()?;
     for person in [ada, ben, cleo, host] {
         person.stop(PATIENCE)?;
