@@ -14,8 +14,9 @@ use roomtone_protocol::ClockNs;
 
 use crate::feed::Chunk;
 
-/// Lateness that is still jitter: above what a loaded PulseAudio shows, below a syllable.
-const TOLERANCE_NS: f64 = 40e6;
+/// Lateness that is still jitter: above what nearly every call shows (tenths of a millisecond with PulseAudio), below
+/// the 20 ms that a sound server typically loses at a time.
+const TOLERANCE_NS: f64 = 15e6;
 
 /// How long a jump must last to be a gap, in nanoseconds and in calls.
 const CONFIRM_NS: i64 = 1_000_000_000;

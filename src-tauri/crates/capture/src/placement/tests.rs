@@ -109,6 +109,17 @@ fn frames_that_never_came_are_a_gap_of_their_true_length() {
 }
 
 #[test]
+fn one_lost_buffer_is_enough() {
+    let mut device = Device::new(48_000.0);
+    (0..100).for_each(|_| device.call(0.3));
+    device.captured += 960;
+    (0..100).for_each(|_| device.call(0.3));
+    let starts = runs(&device.placed());
+    assert_eq!(starts.len(), 2);
+    assert_eq!(starts[1] - starts[0], 101 * 20 * MS);
+}
+
+#[test]
 fn what_a_gap_looks_like_is_held_back_until_it_is_sure() {
     let mut device = Device::new(48_000.0);
     (0..100).for_each(|_| device.call(0.0));
