@@ -2,7 +2,7 @@
 
 use roomtone_transport::{LinkSender, SendError};
 use serde::Serialize;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 /// Messages that may wait for a stalled link: minutes of control traffic. A link that lets more pile up is given up;
 /// the next one starts from what both ends hold, so nothing is lost with the queue.
@@ -12,6 +12,8 @@ const QUEUE: usize = 1024;
 enum Outgoing<M> {
     Message(M),
     Bulk(Vec<u8>),
+    /// Everything before it has been handed to the link.
+    Flushed(oneshot::Sender<()>),
 }
 
 /// The sending half of one link.
@@ -34,6 +36,10 @@ impl<M: Serialize + Send + 'static> Outbox<M> {
         tokio::spawn(async move {
             while let Some(outgoing) = waiting.recv().await {
                 let sent = match outgoing {
+                    Outgoing::Flushed(done) => {
+                        let _unheard = done.send(());
+                        Ok(())
+                    }
                     Outgoing::Message(message) => sender.send(message).await,
                     Outgoing::Bulk(records) => sender.send_bulk(records).await,
                 };
@@ -55,6 +61,14 @@ impl<M: Serialize + Send + 'static> Outbox<M> {
     /// Queues records.
     pub(crate) fn bulk(&self, records: Vec<u8>) {
         self.push(Outgoing::Bulk(records));
+    }
+
+    /// Waits until the link has been handed all that was queued before.
+    pub(crate) async fn flush(&self) {
+        let (done, flushed) = oneshot::channel();
+        self.push(Outgoing::Flushed(done));
+        // An error means that the link is gone, and the queue with it.
+        let _gone = flushed.await;
     }
 
     /// The link behind the queue.

@@ -33,6 +33,9 @@ use crate::outbox::Outbox;
 /// How often deadlines, settling takes and requests for what is missing are looked at.
 const STEP: Duration = Duration::from_millis(100);
 
+/// How long the last words to everybody may take.
+const FLUSH: Duration = Duration::from_secs(2);
+
 /// What reaches the engine.
 pub(super) enum Input {
     Relay(RecorderEvent),
@@ -339,6 +342,15 @@ impl Engine {
     async fn end(mut self) {
         let Some(ending) = self.ending.take() else { return };
         tracing::info!(unfinished = self.uploading.len(), "uploads go on at the next start");
+        // What was said last, such as that the room is closed, must not be lost in the queues.
+        let flushing = async {
+            for link in self.links.values() {
+                link.outbox.flush().await;
+            }
+        };
+        if tokio::time::timeout(FLUSH, flushing).await.is_err() {
+            tracing::debug!("somebody's link does not take the last words");
+        }
         self.parts.endpoint.close().await;
         if let Some(relay) = self.parts.own_relay.take() {
             relay.shutdown().await;
