@@ -69,7 +69,7 @@ pub enum ParticipantEvent {
     Levels(BTreeMap<ParticipantId, f32>),
     /// A link to the verified recorder; it replaces any earlier one.
     Link(ParticipantLink),
-    /// The host closed the room; nothing follows.
+    /// The host closed the room; nothing follows. A link that is up stays until either end closes it.
     RoomClosed,
     /// Somebody said no. After `already_present` nothing follows; otherwise it is tried again, slowly, and the same
     /// error is not told twice in a row.
@@ -245,6 +245,7 @@ impl Member {
             }
             RelayEvent::Over(error) if error.code == code::ROOM_CLOSED => {
                 self.tell(ParticipantEvent::RoomClosed).await?;
+                self.see_out().await;
                 Err(End)
             }
             RelayEvent::Over(error) => {
@@ -259,6 +260,17 @@ impl Member {
             RelayEvent::Message(ServerMessage::State { state }) => self.tell(ParticipantEvent::State(state)).await,
             RelayEvent::Message(ServerMessage::Levels { levels }) => self.tell(ParticipantEvent::Levels(levels)).await,
             RelayEvent::Message(_) => Ok(()),
+        }
+    }
+
+    /// A link that is up outlives its room: what was said last is still on its way. Until either end has enough of it.
+    async fn see_out(&mut self) {
+        if let Stage::Up { control, .. } = &self.stage {
+            tokio::select! {
+                () = self.goodbye.cancelled() => {}
+                () = control.over.cancelled() => {}
+                () = self.events.closed() => {}
+            }
         }
     }
 

@@ -62,10 +62,21 @@ pub(super) struct Asked {
     until: Instant,
 }
 
+/// On the way out, as soon as everything is safe at the recorder.
 pub(super) struct Goodbye {
+    pub(super) parting: Parting,
     /// None waits for as long as it takes: a file that is over leaves when all of it is safe.
     pub(super) until: Option<Instant>,
     pub(super) done: Vec<oneshot::Sender<()>>,
+}
+
+/// Who ends it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Parting {
+    /// This participant does: nothing more is captured.
+    Leaving,
+    /// The host does: the microphone goes on until it has delivered what was said before that.
+    RoomClosed,
 }
 
 /// Whether the engine goes on.
@@ -131,16 +142,13 @@ impl Engine {
                     None => Next::End { reason: "dropped".into(), error: None },
                 },
                 _ = second.tick() => { self.tick(); Next::On },
-                () = sleep_until(goodbye.unwrap_or_else(Instant::now)), if goodbye.is_some() => {
-                    Next::End { reason: "left".into(), error: None }
-                }
+                () = sleep_until(goodbye.unwrap_or_else(Instant::now)), if goodbye.is_some() => self.parted(),
             };
             self.tell_safety();
+            let safe = self.goodbye.is_some() && self.keeper.safe();
+            let next = if safe && matches!(next, Next::On) { self.parted() } else { next };
             if let Next::End { reason, error } = next {
                 break (reason, error);
-            }
-            if self.goodbye.is_some() && self.keeper.safe() {
-                break ("left".into(), None);
             }
         };
         self.end(reason, error).await;
@@ -153,7 +161,7 @@ impl Engine {
             // While the recorder itself can be heard, its relay's copy of the state is of no interest.
             DoorEvent::State(state) if self.link.is_none() => self.state_changed(state),
             DoorEvent::State(_) | DoorEvent::Relay { .. } | DoorEvent::Recorder { .. } => {}
-            DoorEvent::RoomClosed => return Next::End { reason: "room_closed".into(), error: None },
+            DoorEvent::RoomClosed => return self.room_closed(),
             // Who was in before may be let in again: a recorder that starts anew needs a moment.
             DoorEvent::Refused(error) if self.joined && error.code != code::ALREADY_PRESENT => {
                 tracing::warn!(code = error.code, "the room refused a new connection");
@@ -161,6 +169,25 @@ impl Engine {
             DoorEvent::Refused(error) => return Next::End { reason: error.code.clone(), error: Some(error) },
         }
         Next::On
+    }
+
+    /// The host closed the room. It waits for what was said up to then, so that still goes out; but without a link
+    /// there will not be another one.
+    pub(super) fn room_closed(&mut self) -> Next {
+        let until = Some(Instant::now() + GOODBYE);
+        let parting = Parting::RoomClosed;
+        self.goodbye.get_or_insert(Goodbye { parting, until, done: Vec::new() }).until = until;
+        if self.link.is_some() { Next::On } else { self.parted() }
+    }
+
+    /// The end of a goodbye.
+    fn parted(&self) -> Next {
+        let reason = if self.is_closed() { "room_closed" } else { "left" };
+        Next::End { reason: reason.into(), error: None }
+    }
+
+    fn is_closed(&self) -> bool {
+        self.goodbye.as_ref().is_some_and(|goodbye| goodbye.parting == Parting::RoomClosed)
     }
 
     fn linked(&mut self, link: ParticipantLink) {
@@ -202,6 +229,9 @@ impl Engine {
             Some(LinkEvent::Closed) | None => {
                 self.link = None;
                 self.link_events = None;
+                if self.is_closed() {
+                    return self.parted();
+                }
                 self.tell(ParticipantEvent::HostUnreachable);
             }
             // Recorders send neither records nor audio, and the clocks are compared on their side.
@@ -226,10 +256,13 @@ impl Engine {
                 }
             }
             Order::Leave { done } => {
-                self.capture = None;
-                self.keeper.capture_over();
-                self.send_inventories(true);
-                let goodbye = self.goodbye.get_or_insert(Goodbye { until: None, done: Vec::new() });
+                if !self.is_closed() {
+                    self.capture = None;
+                    self.keeper.capture_over();
+                    self.send_inventories(true);
+                }
+                let parting = Parting::Leaving;
+                let goodbye = self.goodbye.get_or_insert(Goodbye { parting, until: None, done: Vec::new() });
                 goodbye.until = Some(Instant::now() + GOODBYE);
                 goodbye.done.push(done);
             }
@@ -249,7 +282,7 @@ impl Engine {
     }
 
     pub(super) fn send_inventory(&self, recording: RecordingId, leaving: bool) {
-        let leaving = leaving || self.goodbye.is_some();
+        let leaving = leaving || (self.goodbye.is_some() && !self.is_closed());
         self.send(ToRecorder::Inventory(self.keeper.inventory(now(), recording, leaving)));
     }
 

@@ -3,7 +3,7 @@
 use roomtone_capture::{CaptureEvent, DeviceProblem};
 use roomtone_protocol::channel::ToRecorder;
 
-use super::engine::{Door, Engine, Goodbye, Next};
+use super::engine::{Door, Engine, Goodbye, Next, Parting};
 use crate::events::{AlarmKind, ParticipantEvent};
 
 impl Engine {
@@ -54,7 +54,8 @@ impl Engine {
                 self.keeper.capture_over();
                 self.send_inventories(false);
                 if !self.stay {
-                    self.goodbye.get_or_insert(Goodbye { until: None, done: Vec::new() });
+                    let parting = Parting::Leaving;
+                    self.goodbye.get_or_insert(Goodbye { parting, until: None, done: Vec::new() });
                 }
             }
         }

@@ -63,7 +63,7 @@ impl Engine {
                 }
             }
             ToParticipant::Recordings { entries } => self.tell(ParticipantEvent::RecordingsChanged { entries }),
-            ToParticipant::RoomClosed => return Next::End { reason: "room_closed".into(), error: None },
+            ToParticipant::RoomClosed => return self.room_closed(),
         }
         Next::On
     }

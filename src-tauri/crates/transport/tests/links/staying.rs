@@ -169,6 +169,21 @@ async fn goodbyes_levels_and_the_end_of_the_room_reach_everybody() {
 }
 
 #[tokio::test]
+async fn what_is_still_to_be_said_when_the_room_is_closed_arrives() {
+    let room = Room::open().await;
+    let (recorder, mut at_recorder) = room.recorder(1).await;
+    let (_participant, mut at_participant) = room.participant(1).await;
+    let mut link = participant_link(&mut at_participant).await;
+    let mut back = recorder_link(&mut at_recorder).await;
+    recorder.close_room();
+    pick(&mut at_participant, |event| matches!(event, ParticipantEvent::RoomClosed).then_some(())).await;
+    link.sender.send(ToRecorder::Leave).await.unwrap();
+    pick(&mut back.events, |event| (event == LinkEvent::Message(ToRecorder::Leave)).then_some(())).await;
+    recorder.close().await;
+    closed(&mut link).await;
+}
+
+#[tokio::test]
 async fn the_first_try_says_why_it_failed() {
     let mut room = Room::open().await;
     let mut elsewhere = room.participant_config(1);
