@@ -45,10 +45,11 @@ pub(crate) async fn run(common: &Common, arguments: Arguments, output: Output) -
         }
     }
     let ending = async {
+        // The recorder ends first: what runs is finalized with all that was said up to then, also here.
+        host.shutdown(arguments.drain).await;
         if let Some(own) = own {
             own.leave().await;
         }
-        host.shutdown(arguments.drain).await;
     };
     tokio::pin!(ending);
     loop {

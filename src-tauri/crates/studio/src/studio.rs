@@ -132,10 +132,11 @@ impl Studio {
             {
                 tracing::warn!(code = error.code, "the room ends without being closed");
             }
-            room.participant.leave().await;
+            // The recorder ends first: what runs is finalized with all that was said up to then, also here.
             if let Some(host) = room.host {
                 host.shutdown(DRAIN).await;
             }
+            room.participant.leave().await;
         }
         self.inner.levels.send_replace(Levels::new());
         self.inner.view.send_modify(|view| {
