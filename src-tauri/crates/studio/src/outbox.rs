@@ -83,3 +83,67 @@ impl<M: Serialize + Send + 'static> Outbox<M> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use roomtone_protocol::channel::ToParticipant;
+    use roomtone_protocol::state::Role;
+    use roomtone_protocol::{ParticipantId, WakeEpoch};
+    use roomtone_transport::{LinkEvent, ParticipantLink, Peer, local_link};
+
+    use super::*;
+
+    /// A participant's end of a link, and the recorder's queue in front of the other end.
+    fn link() -> (ParticipantLink, Outbox<ToParticipant>) {
+        let peer = Peer {
+            participant: ParticipantId::from_bytes([1; 16]),
+            role: Role::Participant,
+            host: false,
+            passing: false,
+            epoch: WakeEpoch(1),
+            name: None,
+        };
+        let (participant, recorder) = local_link(peer);
+        (participant, Outbox::new(recorder.sender))
+    }
+
+    const LAST_WORD: LinkEvent<ToParticipant> = LinkEvent::Message(ToParticipant::RoomClosed);
+
+    #[tokio::test]
+    async fn last_words_are_out_once_the_queue_is_flushed() {
+        // A link that closes at once takes with it what only waits in the queue...
+        let (mut participant, outbox) = link();
+        outbox.send(ToParticipant::RoomClosed);
+        outbox.link().close();
+        assert_eq!(participant.events.recv().await, Some(LinkEvent::Closed));
+        // ... and what was flushed arrives before the end.
+        let (mut participant, outbox) = link();
+        outbox.send(ToParticipant::RoomClosed);
+        outbox.flush().await;
+        outbox.link().close();
+        assert_eq!(participant.events.recv().await, Some(LAST_WORD));
+        assert_eq!(participant.events.recv().await, Some(LinkEvent::Closed));
+    }
+
+    #[tokio::test]
+    async fn a_flush_keeps_the_order_and_comes_after_everything() {
+        let (mut participant, outbox) = link();
+        for _ in 0..100 {
+            outbox.bulk(vec![1, 2, 3]);
+        }
+        outbox.send(ToParticipant::RoomClosed);
+        outbox.flush().await;
+        let arrived: Vec<_> = std::iter::from_fn(|| participant.events.try_recv().ok()).collect();
+        assert_eq!((arrived.len(), arrived.last()), (101, Some(&LAST_WORD)));
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_a_link_that_is_gone() {
+        let (participant, outbox) = link();
+        drop(participant);
+        outbox.link().close();
+        outbox.send(ToParticipant::RoomClosed);
+        outbox.flush().await;
+        outbox.flush().await;
+    }
+}
