@@ -312,9 +312,18 @@ mod tests {
 
     #[test]
     fn an_interrupt_lets_it_finish_its_work() {
-        let mut program = shell(
-            r#"trap 'echo "{\"event\":\"left\"}"; exit 3' INT; echo '{"event":"ready"}'; while :; do sleep 0.05; done"#,
-        );
+        // Not a shell: one that was started in the background of another ignores Ctrl-C, and cannot trap it either.
+        let script = r#"
+import signal, sys, time
+def leave(*_):
+    print('{"event":"left"}', flush=True)
+    sys.exit(3)
+signal.signal(signal.SIGINT, leave)
+print('{"event":"ready"}', flush=True)
+while True:
+    time.sleep(0.05)
+"#;
+        let mut program = Program::start("python", Command::new("python3").args(["-c", script])).unwrap();
         program.wait_for_event("ready", BOUND).unwrap();
         let finished = program.stop(BOUND).unwrap();
         assert_eq!(finished.status.code(), Some(3));
