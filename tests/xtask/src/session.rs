@@ -30,7 +30,8 @@ const CLEO: Voice = Voice { name: "Cleo", pitch: 165.0, seconds: 60 };
 /// Records it and prints what came of it.
 pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
     package_manager::install(&need::of_the_headless_program())?;
-    let build = &["build", "--locked", "--package", "roomtone-cli"];
+    // Without --package dependencies get the features of all default members, as in a plain cargo test.
+    let build = &["build", "--locked", "--bin", "roomtone"];
     step::run("build", &mut workspace.cargo(build), "mend what the compiler says")?;
     let stage = Stage::new(workspace)?;
 

@@ -13,7 +13,9 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
     package_manager::install(&need::of_the_window())?;
     step::run("npm ci", &mut workspace.npm(&["ci", "--no-audit", "--no-fund"]), "check that npm reaches its registry")?;
     step::run("UI build", &mut workspace.npm(&["run", "build"]), "mend what vite says")?;
-    let build = &["build", "--locked", "--package", "roomtone-desktop"];
+    // With --workspace dependencies get the features that all packages together ask for, as in the build of the tests:
+    // with --package they would get fewer, and each of the two would build anew what the other has built.
+    let build = &["build", "--locked", "--workspace", "--bin", "roomtone-desktop"];
     step::run("desktop build", &mut workspace.cargo(build), "mend what the compiler says")?;
     let mut desktop = std::process::Command::new(workspace.built("roomtone-desktop"));
     step::run("Roomtone", &mut desktop, "its log is above; roomtone-desktop --debug says more")
