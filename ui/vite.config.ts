@@ -16,6 +16,10 @@ export default defineConfig({
   test: {
     environment: "jsdom",
     include: ["src/**/*.test.ts"],
+    setupFiles: ["src/test/setup.ts"],
     restoreMocks: true,
+    // Nothing in them takes long by itself; vitest's 5 s are too little for a machine that is busy otherwise.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
   },
 });
