@@ -1,6 +1,8 @@
 // Two windows of the real app in one room: what one person does, the other one sees.
 
 import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 
 import { scene } from "./support/scene.mjs";
@@ -65,6 +67,44 @@ test("one hosts, another joins by invite, a recording stands in both lists", { t
     await host.until("the guest has left", async () => (await host.driver.executeScript(
       () => [...document.querySelectorAll('[data-testid="person"]')].map((each) => each.dataset.presence),
     )).includes("left"));
+  }),
+);
+
+test("a guest mutes, and the host closes the room while it records", { timeout: TIMEOUT_MS }, () =>
+  scene(async ({ open }) => {
+    const host = await open("host", { hertz: 440 });
+    const guest = await open("guest", { hertz: 1000 });
+    await guest.join(await host.host("Closing test"), "Bea");
+    await host.until("two people are there", async () => (await host.texts("person")).length === 2);
+    await host.click("record");
+    await guest.until("it is recording", async () => (await guest.recordingState()) === "recording");
+    await guest.until("the clock goes on", async () => (await guest.elapsed()) >= 2);
+
+    const seenMuted = async () => (await host.texts("person")).some((line) => /^Bea\b.*\bmuted\b/.test(line));
+    await guest.click("mute");
+    await host.until("everybody sees that she is muted", seenMuted);
+    const mutedFor = await guest.elapsed();
+    await guest.until("her channel goes on", async () => (await guest.elapsed()) >= mutedFor + 3);
+    await guest.click("mute");
+    await host.until("everybody sees that she is not", async () => !(await seenMuted()));
+    const heardFrom = await guest.elapsed();
+    await guest.until("she is heard again", async () => (await guest.elapsed()) >= heardFrom + 2);
+
+    await host.click("leave");
+    await guest.until("she is sent home", async () => (await guest.phase()) === "lobby");
+    assert.equal(await guest.error(), null, "which is no error");
+    await host.until("the host is in the lobby", async () => (await host.phase()) === "lobby", 60_000);
+
+    // What was recorded is finalized, with all that both said.
+    const recordings = join(host.dataDir, "recordings");
+    const [recording, ...others] = readdirSync(recordings);
+    assert.deepEqual(others, [], "one recording");
+    const metadata = JSON.parse(readFileSync(join(recordings, recording, "take.json"), "utf8"));
+    assert.ok(metadata.gapless, JSON.stringify(metadata));
+    const causes = metadata.channels.map(({ gaps }) => gaps.map(({ cause }) => cause));
+    assert.deepEqual(causes, [[], ["muted"]]);
+    const [{ from, to }] = metadata.channels[1].gaps;
+    assert.ok(to - from >= 2 * 48_000 && from > 0 && to < metadata.frames, `muted from ${from} to ${to}`);
   }),
 );
 

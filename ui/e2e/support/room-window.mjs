@@ -35,13 +35,13 @@ export class RoomWindow {
       [cargo],
     );
     const native = need("WebKitWebDriver", "apt-get install webkit2gtk-driver");
-    const dataDir = join(desktop.folder, home, "data");
-    mkdirSync(dataDir, { recursive: true });
+    window.dataDir = join(desktop.folder, home, "data");
+    mkdirSync(window.dataDir, { recursive: true });
     const [port, nativePort] = [await freePort(), await freePort()];
     // The app inherits this environment.
     window.environment = {
       ...desktop.environment(home),
-      ROOMTONE_DATA_DIR: dataDir,
+      ROOMTONE_DATA_DIR: window.dataDir,
       ROOMTONE_LISTEN: "127.0.0.1:0",
       ROOMTONE_MEDIA_ADDRS: "127.0.0.1",
       ...env,
