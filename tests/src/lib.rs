@@ -11,9 +11,11 @@ mod outcome;
 pub mod programs;
 mod pulse;
 pub mod readers;
+mod relay;
 mod seaweed;
 pub mod signal;
 mod stage;
+mod truth;
 mod wav;
 
 pub use bucket::Bucket;
@@ -21,8 +23,10 @@ pub use http::{Fetched, fetch};
 pub use listening::{Listener, Played};
 pub use outcome::Outcome;
 pub use pulse::PulseServer;
+pub use relay::Relay;
 pub use seaweed::SeaweedFs;
 pub use stage::{Host, Refusal, Stage, now_unix_ms, unix_ms};
+pub use truth::Truth;
 pub use wav::{Wav, write_mono};
 pub use xtask::{Deadline, Finished, Program, Stopwatch};
 

@@ -178,9 +178,11 @@ impl Stage {
     /// It does not get ready.
     #[must_use]
     pub fn host_as(&self, who: &str, more: &[&str]) -> Host {
-        let mut arguments =
-            vec!["host", "--room", "First light", "--listen", "127.0.0.1:0", "--media-addr", "127.0.0.1"];
+        let mut arguments = vec!["host", "--room", "First light", "--media-addr", "127.0.0.1"];
         arguments.extend_from_slice(more);
+        if !more.contains(&"--relay") {
+            arguments.extend(["--listen", "127.0.0.1:0"]);
+        }
         if !more.contains(&"--mic") {
             arguments.extend(["--mic", "none"]);
         }

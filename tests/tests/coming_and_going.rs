@@ -123,3 +123,76 @@ fn a_file_that_is_over_leaves_by_itself_when_all_of_it_has_arrived() {
     let marks = read_time_code(&outcome.wav().channels[0], ADA);
     assert_eq!(marks.last().map(|mark| mark.second), Some(7), "the end of the file is in the recording: {marks:?}");
 }
+
+#[test]
+fn who_vanishes_is_away_and_comes_back_to_the_same_channel() {
+    let stage = Stage::new();
+    let mut host = stage.host(&[]);
+    stage.prepare(&[ADA, BEN], 90);
+    let at_ms = (now_unix_ms() + 500.0).round();
+    let ada = |stage: &Stage, invite: &str| stage.join(invite, "Ada", &stage.microphone(ADA, 90, at_ms), &[]);
+    let mut first = ada(&stage, &host.invite);
+    let id = host.person("participant_joined", "Ada")["participant"].clone();
+    let ben = stage.join(&host.invite, "Ben", &stage.microphone(BEN, 90, at_ms), &[]);
+    host.person("participant_joined", "Ben");
+    let started = stage.ask(&["record", &host.invite, "start"]).unwrap();
+    let recording = started["recording"].as_str().unwrap();
+    host.recorded(recording, 5_000);
+    first.kill().unwrap();
+    let killed_ms = now_unix_ms();
+    assert_eq!(host.person("participant_away", "Ada")["participant"], id);
+    println!("away after {:.1} s", (now_unix_ms() - killed_ms) / 1000.0);
+    let second = ada(&stage, &host.invite);
+    let back_ms = now_unix_ms();
+    assert_eq!(host.person("participant_returned", "Ada")["participant"], id);
+    let elapsed = stage.ask(&["record", &host.invite, "status"]).unwrap()["elapsed_ms"].as_u64().unwrap();
+    host.recorded(recording, elapsed + 5_000);
+    let outcome = Outcome::of(&stage.ask(&["record", &host.invite, "stop", "--wait"]).unwrap());
+    for person in [second, ben] {
+        assert!(person.stop(PATIENCE).unwrap().status.success());
+    }
+
+    assert_eq!(outcome.names(), ["Ada", "Ben"]);
+    assert_eq!(outcome.channel(1)["gapless"], true, "{}", outcome.metadata);
+    // Nobody can bring back what no program heard, and the ledger says how much that is.
+    let gaps = outcome.channel(0)["gaps"].as_array().unwrap();
+    assert_eq!(gaps.iter().map(|gap| gap["cause"].as_str().unwrap()).collect::<Vec<_>>(), ["crash"], "{gaps:?}");
+    let (from, to) = span(&gaps[0]);
+    let at = |frame: usize| outcome.started_ms() + frame as f64 * 1000.0 / SAMPLE_RATE as f64;
+    println!(
+        "the gap begins {:+.0} ms from the kill, and ends {:+.0} ms from the return",
+        at(from) - killed_ms,
+        at(to) - back_ms
+    );
+    assert!((-1_000.0..=10.0).contains(&(at(from) - killed_ms)), "at most the last second is lost");
+    assert!(at(to) <= back_ms + 10.0, "from her return on nothing is");
+    let wav = outcome.wav();
+    assert!(wav.channels[0][from..to].iter().all(|&sample| sample == 0.0), "{from} to {to} is not silent");
+    let expected = (at_ms - outcome.started_ms()) * SAMPLE_RATE as f64 / 1000.0;
+    let marks = read_time_code(&wav.channels[0], ADA);
+    let worst = marks.iter().map(|mark| (mark.origin() - expected).abs()).fold(0.0, f64::max);
+    assert!(worst <= TEN_MS, "{worst} frames from the truth: {marks:?}");
+    let heard = |from: usize, to: usize| {
+        marks.iter().filter(|mark| mark.frame >= from as f64 && mark.frame < to as f64).count()
+    };
+    assert!(heard(0, from) >= 3 && heard(from, to) == 0 && heard(to, wav.frames()) >= 4, "{marks:?}");
+}
+
+#[test]
+fn when_everybody_has_vanished_the_recording_is_finalized_after_the_grace_time() {
+    let stage = Stage::new();
+    let mut host = stage.host(&["--grace", "4s"]);
+    let mut ada = stage.join(&host.invite, "Ada", &stage.microphone(ADA, 60, now_unix_ms()), &[]);
+    let started = stage.ask(&["record", &host.invite, "start"]).unwrap();
+    let recording = started["recording"].as_str().unwrap();
+    host.recorded(recording, 4_000);
+    ada.kill().unwrap();
+    host.person("participant_away", "Ada");
+    let away_ms = now_unix_ms();
+    let outcome = host.completed(recording);
+    assert!(now_unix_ms() - away_ms >= 3_500.0, "who is away may come back within the grace time");
+    assert!(outcome.wav().frames() >= 8 * SAMPLE_RATE, "the time of grace is part of it");
+    assert!(read_time_code(&outcome.wav().channels[0], ADA).len() >= 2);
+    let status = stage.ask(&["record", &host.invite, "status"]).unwrap();
+    assert_eq!(status["recording"], Value::Null, "{status}");
+}

@@ -165,6 +165,7 @@ fn only_what_is_finalized_can_be_downloaded() {
 
     let shown = stage.ask(&["recordings", &host.invite, "show", recording]).unwrap();
     assert_eq!((&shown["title"], &shown["state"]), (&Value::from("Tea time"), &Value::from("ready")), "{shown}");
+    assert_eq!(shown["reach"], "everyone", "whoever reaches the host's relay reaches its files");
     let link = told["link"].as_str().unwrap();
     let whole = fetch(link, None).unwrap();
     assert_eq!(whole.status, 200);
@@ -184,5 +185,35 @@ fn only_what_is_finalized_can_be_downloaded() {
         (fetched.status != 200).then_some(fetched.status)
     });
     assert!(refused.is_some_and(|status| (400..500).contains(&status)), "an expired link still works: {refused:?}");
+    ada.stop(PATIENCE).unwrap();
+}
+
+#[test]
+fn behind_a_relay_elsewhere_a_folders_recordings_can_be_had_on_the_hosts_computer_only() {
+    let stage = Stage::new();
+    let relay = stage.relay("127.0.0.1:0");
+    let mut host = stage.host(&["--relay", &relay.url]);
+    let ada = stage.join(&host.invite, "Ada", &stage.microphone(Speaker(1), 60, now_unix_ms()), &[]);
+    let outcome = a_recording(&stage, &mut host);
+    let file = std::fs::read(&outcome.path).unwrap();
+    // Everybody sees it in the list, and that it is out of reach.
+    for invite in [&host.invite, &host.host_invite] {
+        let list = stage.ask(&["recordings", invite, "list"]).unwrap();
+        assert_eq!(listed(&list), [outcome.key.as_str()]);
+        assert_eq!(list["recordings"][0]["reach"], "host_only", "{list}");
+    }
+    // Here is the host's computer: its own server gives the file out, on loopback.
+    let told = stage.ask(&["recordings", &host.host_invite, "link", &outcome.recording]).unwrap();
+    let link = told["link"].as_str().unwrap();
+    assert!(link.starts_with("http://127.0.0.1:"), "{link}");
+    assert!(fetch(link, None).unwrap().bytes == file);
+    let copy = stage.place().join("copy.wav");
+    stage
+        .ask(&["recordings", &host.host_invite, "download", &outcome.recording, "-o", copy.to_str().unwrap()])
+        .unwrap();
+    assert!(std::fs::read(copy).unwrap() == file);
+    // The relay itself has none of it.
+    let (_, path) = link.split_once("://").and_then(|(_, rest)| rest.split_once('/')).unwrap();
+    assert_eq!(fetch(&format!("{}/{path}", relay.url), None).unwrap().status, 404);
     ada.stop(PATIENCE).unwrap();
 }

@@ -4,64 +4,12 @@
 
 use std::time::Duration;
 
-use roomtone_tests::signal::{SAMPLE_RATE, Speaker, best_match, constant_offset, read_time_code};
-use roomtone_tests::{Deadline, Outcome, PATIENCE, SeaweedFs, Stage, fetch, now_unix_ms, readers};
+use roomtone_tests::signal::Speaker;
+use roomtone_tests::{Deadline, Outcome, PATIENCE, SeaweedFs, Stage, Truth, fetch, now_unix_ms, readers};
 
 const ADA: Speaker = Speaker(1);
 const BEN: Speaker = Speaker(2);
 const CLEO: Speaker = Speaker(3);
-
-/// Marks of one channel lie on one line, to half a millisecond: nothing is dropped, doubled or stretched.
-const STEADY: f64 = 24.0;
-
-/// Somebody of whom it is known when their source began to sound, and how well.
-struct Truth {
-    name: &'static str,
-    speaker: Speaker,
-    instant_ms: f64,
-    tolerance_ms: f64,
-}
-
-impl Truth {
-    /// A file begins to play at the instant that `at` names.
-    fn of_a_file(name: &'static str, speaker: Speaker, at_ms: f64) -> Self {
-        Self { name, speaker, instant_ms: at_ms, tolerance_ms: 10.0 }
-    }
-}
-
-/// Every channel holds its own source, whole, at its true time, and nobody else's.
-fn check(outcome: &Outcome, people: &[Truth], seconds: usize) {
-    let wav = outcome.wav();
-    assert_eq!((wav.rate, wav.bits), (48_000, 24));
-    assert_eq!(outcome.names(), people.iter().map(|person| person.name).collect::<Vec<_>>());
-    assert_eq!(wav.channels.len(), people.len());
-    assert_eq!(outcome.metadata["frames"], wav.frames());
-    assert!(outcome.gapless, "{}", outcome.metadata);
-    let sources: Vec<Vec<f32>> = people.iter().map(|person| person.speaker.says(seconds)).collect();
-    for (index, person) in people.iter().enumerate() {
-        let (channel, name) = (&wav.channels[index], person.name);
-        assert_eq!(outcome.channel(index)["missing_frames"], 0, "{name}: {}", outcome.channel(index));
-        let marks = read_time_code(channel, person.speaker);
-        let origin = constant_offset(&marks, STEADY).unwrap_or_else(|error| panic!("{name}: {error}"));
-        // As many whole seconds as there is room for between the source's begin and the end of the file.
-        let heard = wav.frames() as f64 - origin.max(0.0);
-        let (found, room) = (marks.len() as f64, (heard / SAMPLE_RATE as f64).floor());
-        assert!(found >= room - 1.0, "{name}: {found} of {room} seconds were found");
-        let expected = (person.instant_ms - outcome.started_ms()) * SAMPLE_RATE as f64 / 1000.0;
-        let error_ms = (origin - expected) * 1000.0 / SAMPLE_RATE as f64;
-        println!("{name}: {found} seconds, {error_ms:+.2} ms from the truth");
-        assert!(error_ms.abs() <= person.tolerance_ms, "{name} is {error_ms:+.2} ms from the truth");
-        for (other, source) in people.iter().zip(&sources) {
-            let found = best_match(channel, source);
-            if other.name == name {
-                println!("{name}: correlation {:.4} with their own source", found.correlation);
-                assert!(found.correlation > 0.98, "{name}: {found:?}");
-            } else {
-                assert!(found.correlation.abs() < 0.1, "{name} sounds like {}: {found:?}", other.name);
-            }
-        }
-    }
-}
 
 /// Three with files that begin in the same instant, one with a real capture from a virtual microphone, a host without.
 #[cfg(target_os = "linux")]
@@ -105,7 +53,7 @@ fn four_people_end_up_on_four_channels_of_one_file() {
         Truth::of_a_file("Cleo", CLEO, at_ms),
         Truth { name: "Dora", speaker: DORA, instant_ms: dora_ms, tolerance_ms: 10.0 + Listener::UNCERTAINTY_MS },
     ];
-    check(&outcome, &truths, SOURCE_S);
+    Truth::check(&outcome, &truths, SOURCE_S);
     let reading = readers::all(&outcome.path);
     assert_eq!((reading.channels, reading.rate), (4, 48_000));
     assert_eq!(reading.frames, outcome.wav().frames() as u64);
@@ -131,7 +79,7 @@ fn the_object_in_s3_is_the_local_file_and_its_links_expire() {
     host.recorded(started["recording"].as_str().unwrap(), 32_000);
     let told = stage.ask_within(&["record", &host.invite, "stop", "--wait"], PATIENCE * 2).unwrap();
     let outcome = Outcome::of(&told);
-    check(&outcome, &[Truth::of_a_file("Ada", ADA, at_ms), Truth::of_a_file("Ben", BEN, at_ms)], 40);
+    Truth::check(&outcome, &[Truth::of_a_file("Ada", ADA, at_ms), Truth::of_a_file("Ben", BEN, at_ms)], 40);
 
     let file = std::fs::read(&outcome.path).unwrap();
     assert!(file.len() > 8 << 20, "{} bytes go up in one piece", file.len());

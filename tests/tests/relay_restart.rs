@@ -3,30 +3,19 @@
 #![allow(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
 
 use std::net::TcpListener;
-use std::process::Command;
 
 use roomtone_tests::signal::{Speaker, best_match, constant_offset, read_time_code};
-use roomtone_tests::{Outcome, PATIENCE, Program, Stage, now_unix_ms, programs};
+use roomtone_tests::{Outcome, PATIENCE, Stage, now_unix_ms};
 
 const PEOPLE: [(&str, Speaker); 2] = [("Ada", Speaker(1)), ("Ben", Speaker(2))];
-
-fn relay(stage: &Stage, listen: &str) -> Program {
-    let mut command = Command::new(programs::roomtone_relay());
-    command.args(["--listen", listen, "--data-dir"]).arg(stage.data_dir("relay"));
-    let mut program = Program::start("relay", &mut command).unwrap();
-    let listening = program.wait_for_event("listening", PATIENCE).unwrap();
-    assert_eq!(listening["url"], format!("http://{listen}"));
-    program
-}
 
 #[test]
 fn a_relay_that_is_gone_for_a_while_costs_nothing() {
     let stage = Stage::new();
     let listen = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-    let mut first = relay(&stage, &listen);
-    let arguments = ["host", "--room", "First light", "--relay", &format!("http://{listen}"), "--mic", "none"];
-    let mut host =
-        stage.started_host(&mut stage.roomtone("host", &[&arguments[..], &["--media-addr", "127.0.0.1"]].concat()));
+    let mut first = stage.relay(&listen);
+    assert_eq!(first.url, format!("http://{listen}"));
+    let mut host = stage.host(&["--relay", &first.url]);
     stage.prepare(&PEOPLE.map(|(_, speaker)| speaker), 90);
     let at_ms = (now_unix_ms() + 500.0).round();
     let people = PEOPLE.map(|(name, speaker)| {
@@ -36,9 +25,9 @@ fn a_relay_that_is_gone_for_a_while_costs_nothing() {
     });
     let recording = stage.ask(&["record", &host.invite, "start"]).unwrap()["recording"].as_str().unwrap().to_owned();
     host.recorded(&recording, 4_000);
-    first.kill().unwrap();
+    first.program.kill().unwrap();
     host.recorded(&recording, 10_000);
-    let _second = relay(&stage, &listen);
+    let _second = stage.relay(&listen);
     // The room is there again as soon as its recorder has found the relay: a remote control gets through.
     stage.ask_until("the room at the new relay", &["record", &host.invite, "status"], |answer| {
         answer.as_ref().is_ok_and(|status| status["recording"] == *recording && status["state"] == "recording")

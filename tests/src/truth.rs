@@ -1,0 +1,65 @@
+//! What a recording has to hold, told by what was said and when.
+
+use crate::Outcome;
+use crate::signal::{SAMPLE_RATE, Speaker, best_match, constant_offset, read_time_code};
+
+/// Marks of one channel lie on one line, to half a millisecond: nothing is dropped, doubled or stretched.
+const STEADY: f64 = 24.0;
+
+/// Somebody of whom it is known when their source began to sound, and how well.
+#[derive(Debug, Clone)]
+pub struct Truth {
+    /// What they are called.
+    pub name: &'static str,
+    /// What they say.
+    pub speaker: Speaker,
+    /// Unix time in milliseconds at which their source began.
+    pub instant_ms: f64,
+    /// How far from it the recording may put it, in milliseconds.
+    pub tolerance_ms: f64,
+}
+
+impl Truth {
+    /// A file begins to play at the instant that `at` names.
+    #[must_use]
+    pub fn of_a_file(name: &'static str, speaker: Speaker, at_ms: f64) -> Self {
+        Self { name, speaker, instant_ms: at_ms, tolerance_ms: 10.0 }
+    }
+
+    /// Every channel holds its own source, whole, at its true time, and nobody else's. Sources are `seconds` long.
+    ///
+    /// # Panics
+    /// It does not.
+    pub fn check(outcome: &Outcome, people: &[Self], seconds: usize) {
+        let wav = outcome.wav();
+        assert_eq!((wav.rate, wav.bits), (48_000, 24));
+        assert_eq!(outcome.names(), people.iter().map(|person| person.name).collect::<Vec<_>>());
+        assert_eq!(wav.channels.len(), people.len());
+        assert_eq!(outcome.metadata["frames"], wav.frames());
+        assert!(outcome.gapless, "{}", outcome.metadata);
+        let sources: Vec<Vec<f32>> = people.iter().map(|person| person.speaker.says(seconds)).collect();
+        for (index, person) in people.iter().enumerate() {
+            let (channel, name) = (&wav.channels[index], person.name);
+            assert_eq!(outcome.channel(index)["missing_frames"], 0, "{name}: {}", outcome.channel(index));
+            let marks = read_time_code(channel, person.speaker);
+            let origin = constant_offset(&marks, STEADY).unwrap_or_else(|error| panic!("{name}: {error}"));
+            // As many whole seconds as there is room for between the source's begin and the end of the file.
+            let heard = wav.frames() as f64 - origin.max(0.0);
+            let (found, room) = (marks.len() as f64, (heard / SAMPLE_RATE as f64).floor());
+            assert!(found >= room - 1.0, "{name}: {found} of {room} seconds were found");
+            let expected = (person.instant_ms - outcome.started_ms()) * SAMPLE_RATE as f64 / 1000.0;
+            let error_ms = (origin - expected) * 1000.0 / SAMPLE_RATE as f64;
+            println!("{name}: {found} seconds, {error_ms:+.2} ms from the truth");
+            assert!(error_ms.abs() <= person.tolerance_ms, "{name} is {error_ms:+.2} ms from the truth");
+            for (other, source) in people.iter().zip(&sources) {
+                let found = best_match(channel, source);
+                if other.name == name {
+                    println!("{name}: correlation {:.4} with their own source", found.correlation);
+                    assert!(found.correlation > 0.98, "{name}: {found:?}");
+                } else {
+                    assert!(found.correlation.abs() < 0.1, "{name} sounds like {}: {found:?}", other.name);
+                }
+            }
+        }
+    }
+}
