@@ -1,5 +1,6 @@
-//! `cargo xtask`: the two commands of the README. `run` shows Roomtone at work, `test` runs every check.
+//! `cargo xtask`: `run` shows Roomtone at work, `test` runs every check, `bench` measures.
 
+mod bench;
 mod bindings;
 mod checks;
 mod failure;
@@ -23,6 +24,7 @@ const HELP: &str = "\
 cargo xtask run [--headless]   install what is missing, build Roomtone and open its window; without a display
                                (or with --headless) record a 20-second session of three synthetic speakers
 cargo xtask test               install what the tests need and run every check that CI runs
+cargo xtask bench              measure what a recording of eight people costs, in processor time, memory and waiting
 
 CARGO_TARGET_DIR    where everything that is built, fetched or recorded goes (default: target)
 CI=true             nobody is there to be asked: install as root, or with a sudo that needs no password
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
     let outcome = match arguments[..] {
         ["run"] => Workspace::locate().and_then(|workspace| window::run(&workspace)).map(done),
         ["run", "--headless"] => Workspace::locate().and_then(|workspace| session::run(&workspace)).map(done),
+        ["bench"] => Workspace::locate().and_then(|workspace| bench::run(&workspace)).map(done),
         ["test"] => Workspace::locate().map(|workspace| checks::run(&workspace)),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");

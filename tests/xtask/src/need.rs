@@ -68,6 +68,11 @@ const CMAKE: Need = need("cmake", Probe::Program("cmake"), ["cmake", "cmake", "c
 const NODE_NEED: Need =
     need("node 20.19 or newer, with npm", Probe::Node, ["nodejs npm", "nodejs nodejs-npm", "nodejs npm", "node"]);
 
+const PYTHON: [Need; 2] = [
+    need("python3", Probe::Program("python3"), ["python3", "python3", "python", "python"]),
+    need("python's virtual environments", Probe::PythonVenv, ["python3 python3-venv", "python3", "python", "python"]),
+];
+
 /// To build and run the headless program.
 pub(crate) fn of_the_headless_program() -> Vec<Need> {
     let mut needs = vec![COMPILER, CMAKE];
@@ -101,17 +106,19 @@ pub(crate) fn of_the_window() -> Vec<Need> {
     needs
 }
 
+/// To measure: python brings the S3 server.
+pub(crate) fn of_the_bench() -> Vec<Need> {
+    let mut needs = of_the_headless_program();
+    needs.extend(PYTHON);
+    needs
+}
+
 /// To run every check as well.
 pub(crate) fn of_the_tests() -> Vec<Need> {
     let mut needs = of_the_window();
     let program = |name: &'static str, packages| need(name, Probe::Program(name), packages);
+    needs.extend(PYTHON);
     needs.extend([
-        program("python3", ["python3", "python3", "python", "python"]),
-        need(
-            "python's virtual environments",
-            Probe::PythonVenv,
-            ["python3 python3-venv", "python3", "python", "python"],
-        ),
         program("ffmpeg", ["ffmpeg", "ffmpeg-free", "ffmpeg", "ffmpeg"]),
         program("sox", ["sox", "sox", "sox", "sox"]),
     ]);
