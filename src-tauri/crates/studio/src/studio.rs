@@ -326,8 +326,12 @@ fn shown(participant: &Participant, hosting: bool, invite: &Invite) -> RoomView 
 async fn follow(studio: Studio, mut events: mpsc::Receiver<ParticipantEvent>) {
     while let Some(event) = events.recv().await {
         if let ParticipantEvent::Left { error, .. } = event {
-            // The room ended by itself; whoever asked to leave has taken it out already.
-            drop(studio.inner.room.lock().await.take());
+            // Whoever asked to leave has taken the room out already, and shows the lobby when all of it is over. Here
+            // it ended by itself; one that is hosted here was closed by somebody with the host's rights elsewhere.
+            let Some(ended) = studio.inner.room.lock().await.take() else { return };
+            if let Some(host) = ended.host {
+                host.shutdown(DRAIN).await;
+            }
             studio.inner.view.send_modify(|view| {
                 view.phase = Phase::Lobby;
                 view.room = None;
