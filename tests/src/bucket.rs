@@ -4,6 +4,7 @@ use std::fmt::Debug;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_s3::error::SdkError;
 use tokio::runtime::Runtime;
 
 /// Another client of a bucket.
@@ -42,12 +43,18 @@ impl Bucket {
         &self.name
     }
 
-    /// Makes the bucket.
+    /// Makes the bucket, unless it is there.
     ///
     /// # Errors
     /// What the store says.
     pub fn create(&self) -> Result<(), String> {
-        self.runtime.block_on(self.client.create_bucket().bucket(&self.name).send()).map(drop).map_err(told)
+        let made = self.runtime.block_on(self.client.create_bucket().bucket(&self.name).send());
+        match made.map_err(SdkError::into_service_error) {
+            Ok(_) => Ok(()),
+            // Also after a first try whose answer was lost on a busy machine: the SDK tries again by itself.
+            Err(error) if error.is_bucket_already_owned_by_you() => Ok(()),
+            Err(error) => Err(told(error)),
+        }
     }
 
     /// Puts an object.

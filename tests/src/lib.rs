@@ -28,7 +28,7 @@ pub use seaweed::SeaweedFs;
 pub use stage::{Host, Refusal, Stage, now_unix_ms, unix_ms};
 pub use truth::Truth;
 pub use wav::{Wav, write_mono};
-pub use xtask::{Deadline, Finished, Program, Stopwatch};
+pub use xtask::{Deadline, Finished, Program, Stopwatch, free_ports};
 
 /// Longest wait for something that takes next to no time by itself, on a machine that is busy otherwise.
 pub const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);

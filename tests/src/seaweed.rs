@@ -1,6 +1,5 @@
 //! SeaweedFS as the S3 server of a test: on free ports, with a directory of its own, gone when the test is over.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -50,7 +49,7 @@ impl SeaweedFs {
         let place = place.join("seaweedfs");
         std::fs::create_dir_all(&place).expect("the test's directory can be written");
         std::fs::write(place.join("s3.json"), identities()).expect("the test's directory can be written");
-        Self { place, ports: free_ports(), child: None }
+        Self { place, ports: xtask::free_ports(), child: None }
     }
 
     /// Starts it, where it is not running.
@@ -70,14 +69,15 @@ impl SeaweedFs {
         self.child = Some(spawned.unwrap_or_else(|error| panic!("weed cannot be started: {error}; {INSTALL}")));
         // Ports answer long before it can store anything: it is ready when an object is in.
         let probe = self.bucket("readiness");
+        let child = self.child.as_mut().expect("it was started above");
         let ready = Deadline::after(STARTING).poll(|| {
-            // The bucket may be there from an earlier start.
-            let made = probe.create();
-            probe.put("probe", b"x".to_vec()).or(made.and(Err(String::new()))).ok()
+            let ended = child.try_wait().map(|status| status.is_some());
+            let stored = || probe.create().and_then(|()| probe.put("probe", b"x".to_vec()));
+            if ended.unwrap_or(true) { Some(false) } else { stored().ok().map(|()| true) }
         });
-        if ready.is_none() {
+        if ready != Some(true) {
             let log = std::fs::read_to_string(self.place.join("log.txt")).unwrap_or_default();
-            panic!("SeaweedFS took no object within {} s:\n{log}", STARTING.as_secs());
+            panic!("SeaweedFS ended, or took no object within {} s:\n{log}", STARTING.as_secs());
         }
     }
 
@@ -169,13 +169,6 @@ fn identities() -> String {
         "actions": ["Admin", "Read", "Write", "List", "Tagging"],
     }]})
     .to_string()
-}
-
-/// Ports that nobody listened at a moment ago.
-fn free_ports<const N: usize>() -> [u16; N] {
-    let listeners: [TcpListener; N] =
-        std::array::from_fn(|_| TcpListener::bind("127.0.0.1:0").expect("the loopback has a free port"));
-    listeners.map(|listener| listener.local_addr().expect("a listener has an address").port())
 }
 
 fn weed() -> PathBuf {

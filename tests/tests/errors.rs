@@ -2,11 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
 
-use std::net::TcpListener;
 use std::process::Command;
 
 use roomtone_tests::signal::Speaker;
-use roomtone_tests::{PATIENCE, Program, Refusal, Stage, now_unix_ms};
+use roomtone_tests::{PATIENCE, Program, Refusal, Stage, free_ports, now_unix_ms};
 
 #[track_caller]
 fn refused(answer: Result<serde_json::Value, Refusal>, code: &str, status: i32) {
@@ -39,11 +38,15 @@ fn an_invite_that_opens_nothing_says_why() {
     refused(stage.ask(&["join", &unknown, "--mic", "none"]), "room_not_found", 3);
     refused(stage.ask(&["record", &unknown, "start"]), "room_not_found", 3);
 
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let unreachable = format!("http://{nobody}/r/{room}#{secrets}");
+    let [nobody] = free_ports();
+    let unreachable = format!("http://127.0.0.1:{nobody}/r/{room}#{secrets}");
     refused(stage.ask(&["join", &unreachable, "--mic", "none"]), "relay_unreachable", 5);
     refused(stage.ask(&["record", &unreachable, "start"]), "relay_unreachable", 5);
-    refused(stage.ask(&["host", "--relay", &format!("http://{nobody}"), "--mic", "none"]), "relay_unreachable", 5);
+    refused(
+        stage.ask(&["host", "--relay", &format!("http://127.0.0.1:{nobody}"), "--mic", "none"]),
+        "relay_unreachable",
+        5,
+    );
 
     let (key, secret) = secrets.split_once('.').unwrap();
     let guessed = format!("{relay}/r/{room}#{key}.{}", "A".repeat(secret.len()));

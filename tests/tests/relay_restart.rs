@@ -2,17 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
 
-use std::net::TcpListener;
-
 use roomtone_tests::signal::{Speaker, best_match, constant_offset, read_time_code};
-use roomtone_tests::{Outcome, PATIENCE, Stage, now_unix_ms};
+use roomtone_tests::{Outcome, PATIENCE, Stage, free_ports, now_unix_ms};
 
 const PEOPLE: [(&str, Speaker); 2] = [("Ada", Speaker(1)), ("Ben", Speaker(2))];
 
 #[test]
 fn a_relay_that_is_gone_for_a_while_costs_nothing() {
     let stage = Stage::new();
-    let listen = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let [port] = free_ports();
+    let listen = format!("127.0.0.1:{port}");
     let mut first = stage.relay(&listen);
     assert_eq!(first.url, format!("http://{listen}"));
     let mut host = stage.host(&["--relay", &first.url]);

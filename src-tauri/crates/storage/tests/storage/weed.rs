@@ -1,6 +1,5 @@
 //! A real S3 server for the tests: SeaweedFS on free loopback ports with a folder of its own, killed at the end.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -28,7 +27,8 @@ pub(crate) struct Weed {
 impl Weed {
     /// Starts a server with an empty bucket, and waits until it takes objects.
     pub(crate) async fn start() -> Self {
-        Self::start_on(tempfile::tempdir().unwrap(), free_ports()).await
+        // Every port the server opens is given to it; its own choices would collide with another server's.
+        Self::start_on(tempfile::tempdir().unwrap(), xtask::free_ports::<8>().to_vec()).await
     }
 
     async fn start_on(data: TempDir, ports: Vec<u16>) -> Self {
@@ -127,12 +127,6 @@ fn program() -> PathBuf {
     let found =
         named.or_else(|| std::env::split_paths(&path).map(|folder| folder.join("weed")).find(|weed| weed.is_file()));
     found.unwrap_or_else(|| panic!("this test needs SeaweedFS (`weed`) in ROOMTONE_WEED or PATH: {INSTALL}"))
-}
-
-/// Every port the server opens is given to it; its own choices would collide with another server's.
-fn free_ports() -> Vec<u16> {
-    let sockets: Vec<_> = (0..8).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-    sockets.iter().map(|socket| socket.local_addr().unwrap().port()).collect()
 }
 
 fn spawn(data: &Path, ports: &[u16]) -> Child {
