@@ -15,8 +15,8 @@ const SOURCE_S: usize = 60;
 
 /// Nobody hears that: -66 dBFS.
 const SILENT: f32 = 0.0005;
-/// Two packets, in frames: the codec lets what is around a silence sound into its edges.
-const EDGE: usize = 1_920;
+/// Five packets, in frames: the codec lets what is around a silence sound into its edges.
+const EDGE: usize = 4_800;
 
 /// Ada, who is here, and who has not said what she is called.
 fn join(runtime: &Runtime, stage: &Stage, host: &mut Host, at_ms: f64) -> Participant {
