@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::catalog::{CatalogEntry, Link};
 use crate::state::{RecordingStatus, Role, RoomState};
 use crate::{
-    ClockNs, CommandId, ErrorReport, IndexRange, ParticipantId, PublicKey, RecordingId, RoomId, SampleIndex, SegmentKey,
-    Signature, WakeEpoch,
+    ClockNs, CommandId, ErrorReport, IndexRange, ParticipantId, PublicKey, RecordingId, RoomId, SampleIndex,
+    SegmentKey, Signature, WakeEpoch,
 };
 
 /// Version of the channel protocol.
