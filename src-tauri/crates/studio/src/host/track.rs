@@ -49,7 +49,14 @@ impl Track {
         let segments = self.segments.iter().cloned().map(Record::Segment);
         let anchors = self.anchors.values().copied().map(Record::Anchor);
         let mute = self.mute.map(Record::Muted);
-        segments.chain(anchors).chain(mute).chain(self.exchanges.iter().copied().map(Record::ClockExchange)).collect()
+        // All that is decided: two recordings of one track agree about every sample at their seam.
+        let stretches = self.clock.stretches().copied().map(Record::MapStretch);
+        segments
+            .chain(stretches)
+            .chain(anchors)
+            .chain(mute)
+            .chain(self.exchanges.iter().copied().map(Record::ClockExchange))
+            .collect()
     }
 
     fn compare(&mut self, exchange: ClockExchange) {
@@ -83,10 +90,15 @@ impl Engine {
                 }
             }
             LinkEvent::Exchange(exchange) => {
+                let mut decided = Vec::new();
                 if let Some(track) = self.tracks.get_mut(&participant) {
                     track.compare(exchange);
+                    decided = track.clock.decide();
                 }
                 self.journal_track(participant, &Record::ClockExchange(exchange));
+                for stretch in decided {
+                    self.journal_track(participant, &Record::MapStretch(stretch));
+                }
                 self.announce(participant);
             }
             LinkEvent::Closed => self.link_closed(participant),
@@ -107,11 +119,16 @@ impl Engine {
                 self.journal_track(participant, &Record::Segment(segment));
             }
             ToRecorder::Anchor(anchor) => {
+                let mut decided = Vec::new();
                 if let Some(track) = self.tracks.get_mut(&participant) {
                     track.clock.on_anchor(&anchor);
                     track.anchors.insert(anchor.segment, anchor);
+                    decided = track.clock.decide();
                 }
                 self.journal_track(participant, &Record::Anchor(anchor));
+                for stretch in decided {
+                    self.journal_track(participant, &Record::MapStretch(stretch));
+                }
             }
             ToRecorder::Inventory(inventory) => self.inventory(participant, inventory),
             ToRecorder::Muted { segment, from, muted } => {
