@@ -45,7 +45,14 @@ impl Track {
         let segments = self.segments.iter().cloned().map(Record::Segment);
         let anchors = self.anchors.values().copied().map(Record::Anchor);
         let mute = self.mute.map(Record::Muted);
-        segments.chain(anchors).chain(mute).chain(self.exchanges.iter().copied().map(Record::ClockExchange)).collect()
+        // All that is decided: two recordings of one track agree about every sample at their seam.
+        let stretches = self.clock.stretches().copied().map(Record::MapStretch);
+        segments
+            .chain(stretches)
+            .chain(anchors)
+            .chain(mute)
+            .chain(self.exchanges.iter().copied().map(Record::ClockExchange))
+            .collect()
     }
 
     fn compare(&mut self, exchange: ClockExchange) {
@@ -78,10 +85,15 @@ impl RecorderEnd {
     }
 
     pub(super) fn exchange(&mut self, desk: &mut dyn Desk, participant: ParticipantId, exchange: ClockExchange) {
+        let mut decided = Vec::new();
         if let Some(track) = self.tracks.get_mut(&participant) {
             track.compare(exchange);
+            decided = track.clock.decide();
         }
         self.journal_track(desk, participant, &Record::ClockExchange(exchange));
+        for stretch in decided {
+            self.journal_track(desk, participant, &Record::MapStretch(stretch));
+        }
         self.announce(participant);
     }
 
@@ -99,9 +111,11 @@ impl RecorderEnd {
                 self.journal_track(desk, participant, &Record::Segment(segment));
             }
             ToRecorder::Anchor(anchor) => {
+                let mut decided = Vec::new();
                 if let Some(track) = self.tracks.get_mut(&participant) {
                     track.clock.on_anchor(&anchor);
                     track.anchors.insert(anchor.segment, anchor);
+                    decided = track.clock.decide();
                 }
                 self.journal_track(desk, participant, &Record::Anchor(anchor));
             }
