@@ -23,6 +23,7 @@ mod microphone;
 mod placement;
 mod preroll;
 mod resampler;
+mod sound_check;
 mod spool;
 mod supervisor;
 mod track;
