@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, VecDeque};
 
 use roomtone_clock::now;
 use roomtone_packets::{ClockExchange, MutedFrom, Packet, Record, Scanned, Scanner};
-use roomtone_protocol::channel::{Anchor, Command, Segment, ToParticipant, ToRecorder};
+use roomtone_protocol::channel::{Alarm, Anchor, Command, Segment, ToParticipant, ToRecorder};
 use roomtone_protocol::{CommandId, ParticipantId, RecordingId, SegmentKey};
 use roomtone_recorder::{BackfillInput, TrackClock, packet_samples};
 use roomtone_session::{Caller, Input as RoomInput};
 use roomtone_transport::{LinkEvent, Peer};
 
 use super::engine::Engine;
+use crate::events::HostEvent;
 use crate::outbox::Outbox;
 use crate::random;
 
@@ -123,6 +124,9 @@ impl Engine {
             }
             ToRecorder::Request { id, based_on, command } => self.request(participant, id, based_on, command),
             ToRecorder::Leave => self.left(participant),
+            ToRecorder::Alarm(Alarm { kind, active, message }) => {
+                self.tell(HostEvent::Alarm { kind, participant, active, message });
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use roomtone_capture::{Capture, CaptureEvent, SpoolError};
 use roomtone_clock::now;
-use roomtone_protocol::channel::{Anchor, Answer, Command, Segment, ToParticipant, ToRecorder};
+use roomtone_protocol::channel::{Alarm, Anchor, Answer, Command, Segment, ToParticipant, ToRecorder};
 use roomtone_protocol::state::RoomState;
 use roomtone_protocol::{CommandId, ErrorReport, ParticipantId, RecordingId, SegmentKey, code};
 use roomtone_transport::{LinkEvent, ParticipantEndpoint, ParticipantEvent as DoorEvent, ParticipantLink};
@@ -23,6 +23,9 @@ const GOODBYE: Duration = Duration::from_secs(10);
 
 /// How long a request waits for its answer, over reconnections too.
 const REQUEST: Duration = Duration::from_secs(15);
+
+/// How often the spool is looked through for what has been kept for too long.
+const EXPIRY: Duration = Duration::from_secs(3600);
 
 /// Periodic events are dropped when whoever reads them is this far behind.
 const PERIODIC_RESERVE: usize = 128;
@@ -47,6 +50,9 @@ pub(crate) struct Engine {
     /// What a new link is told first.
     pub(super) segments: Vec<Segment>,
     pub(super) anchors: BTreeMap<SegmentKey, Anchor>,
+    pub(super) alarms: BTreeMap<AlarmKind, Alarm>,
+    /// When the spool is looked through again for what has been kept for too long.
+    next_expiry: Instant,
     pub(super) requests: HashMap<CommandId, Asked>,
     pub(super) muted: bool,
     pub(super) state: Option<RoomState>,
@@ -105,6 +111,8 @@ impl Engine {
             link_events: None,
             segments: Vec::new(),
             anchors: BTreeMap::new(),
+            alarms: BTreeMap::new(),
+            next_expiry: Instant::now(),
             requests: HashMap::new(),
             muted: false,
             state: None,
@@ -192,11 +200,15 @@ impl Engine {
 
     fn linked(&mut self, link: ParticipantLink) {
         let outbox = Outbox::new(link.sender);
+        self.keeper.earlier().into_iter().for_each(|message| outbox.send(message));
         for segment in &self.segments {
             outbox.send(ToRecorder::Segment(segment.clone()));
         }
         for &anchor in self.anchors.values() {
             outbox.send(ToRecorder::Anchor(anchor));
+        }
+        for alarm in self.alarms.values() {
+            outbox.send(ToRecorder::Alarm(alarm.clone()));
         }
         for (&id, asked) in &self.requests {
             outbox.send(request(id, self.state.as_ref(), asked.command.clone()));
@@ -272,8 +284,24 @@ impl Engine {
     fn tick(&mut self) {
         self.send_inventories(false);
         let now = Instant::now();
+        if now >= self.next_expiry {
+            self.next_expiry = now + EXPIRY;
+            self.expire();
+        }
         for (_, asked) in self.requests.extract_if(|_, asked| asked.until <= now) {
             drop(asked.reply.send(Err(unreachable_recorder())));
+        }
+    }
+
+    /// Drops what was kept for too long, and says so first.
+    fn expire(&mut self) {
+        let overdue = self.keeper.overdue();
+        for stored in self.spooled(overdue).unwrap_or_default() {
+            let (recording, bytes) = (stored.recording, stored.bytes);
+            tracing::warn!(%recording, bytes, "kept for too long, or too much: dropped");
+            self.tell(ParticipantEvent::SpoolExpired { recording, bytes });
+            let expired = self.keeper.expire(&stored);
+            self.spooled(expired);
         }
     }
 
@@ -301,7 +329,7 @@ impl Engine {
                 tracing::error!(code = report.code, "the spool failed");
                 let kind = AlarmKind::SpoolFailed;
                 let message = report.to_string();
-                self.tell(ParticipantEvent::Alarm { kind, participant: self.me, message });
+                self.tell(ParticipantEvent::Alarm { kind, participant: self.me, active: true, message });
                 None
             }
         }

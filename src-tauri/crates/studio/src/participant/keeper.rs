@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use roomtone_capture::{PreRoll, Spool, SpoolError};
-use roomtone_packets::{Packet, Record, encode};
-use roomtone_protocol::channel::{Hole, Inventory, MAX_MESSAGE_BYTES};
+use roomtone_capture::{Limits, Note, PreRoll, Spool, SpoolError, Stored};
+use roomtone_packets::{MutedFrom, Packet, Record, encode};
+use roomtone_protocol::channel::{Inventory, MAX_MESSAGE_BYTES, ToRecorder};
 use roomtone_protocol::{ClockNs, IndexRange, RecordingId};
 
 /// A packet lasts 20 ms.
@@ -24,7 +24,6 @@ pub(crate) struct Keeper {
     pre_roll: PreRoll,
     spool: Spool,
     wanted: BTreeMap<RecordingId, Wanted>,
-    holes: Vec<Hole>,
     /// End of the newest packet on this machine's clock.
     captured_until: Option<ClockNs>,
     /// Nothing more will be captured.
@@ -53,7 +52,7 @@ impl Wanted {
 
 impl Keeper {
     pub(crate) fn new(pre_roll: PreRoll, spool: Spool, capturing: bool) -> Self {
-        Self { pre_roll, spool, wanted: BTreeMap::new(), holes: Vec::new(), captured_until: None, over: !capturing }
+        Self { pre_roll, spool, wanted: BTreeMap::new(), captured_until: None, over: !capturing }
     }
 
     /// Takes a packet from the microphone; true if a recording wants it, so that it should be sent as well.
@@ -71,9 +70,32 @@ impl Keeper {
         Ok(live)
     }
 
-    /// Samples that the device never delivered.
-    pub(crate) fn hole(&mut self, hole: Hole) {
-        self.holes.push(hole);
+    /// Something about a segment that this microphone delivered.
+    pub(crate) fn note(&mut self, note: &Note) -> Result<(), SpoolError> {
+        self.spool.note(note)
+    }
+
+    /// What a recorder must know to place what earlier starts kept.
+    pub(crate) fn earlier(&self) -> Vec<ToRecorder> {
+        let message = |note| match note {
+            Note::Segment(segment) => Some(ToRecorder::Segment(segment)),
+            Note::Anchor(anchor) => Some(ToRecorder::Anchor(anchor)),
+            Note::Muted(MutedFrom { segment, from, muted }) => Some(ToRecorder::Muted { segment, from, muted }),
+            // They are in the inventories.
+            Note::Hole(_) => None,
+        };
+        self.spool.earlier().into_iter().filter_map(message).collect()
+    }
+
+    /// What has been kept for too long.
+    pub(crate) fn overdue(&self) -> Result<Vec<Stored>, SpoolError> {
+        let in_use = |recording| self.wanted.contains_key(&recording);
+        self.spool.overdue(&Limits::default(), roomtone_clock::wall_ns(), in_use)
+    }
+
+    /// It goes for good.
+    pub(crate) fn expire(&mut self, stored: &Stored) -> Result<(), SpoolError> {
+        self.spool.expire(stored)
     }
 
     /// The microphone delivers nothing more.
@@ -122,9 +144,7 @@ impl Keeper {
                 || wanted.ended_by(ClockNs(now.0 - CAPTURE_DELAY_NS))
         });
         let held = self.spool.inventory(recording);
-        let inside =
-            |hole: &&Hole| held.iter().any(|range| range.segment == hole.range.segment && range.to >= hole.range.from);
-        let holes = self.holes.iter().filter(inside).copied().collect();
+        let holes = self.spool.holes(recording);
         Inventory { recording, held, holes, complete: leaving || self.over || past_end }
     }
 
