@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use roomtone_packets::{ClockExchange, MutedFrom, Packet, Record, Scanned, Scanner};
-use roomtone_protocol::channel::{Anchor, Command, Inventory, Peer, Segment, ToParticipant, ToRecorder};
+use roomtone_protocol::channel::{Alarm, Anchor, Command, Inventory, Peer, Segment, ToParticipant, ToRecorder};
 use roomtone_protocol::{CommandId, ParticipantId, RecordingId, SegmentKey};
 use roomtone_recorder::{BackfillInput, TrackClock, packet_samples};
 use roomtone_session::{Caller, Input as RoomInput};
 
 use super::{Desk, Output, RecorderEnd};
+use crate::events::HostEvent;
 
 /// A link that is up.
 #[derive(Debug)]
@@ -128,6 +129,9 @@ impl RecorderEnd {
                 self.journal_track(desk, participant, &Record::Muted(edge));
             }
             ToRecorder::Leave => self.left(desk, participant),
+            ToRecorder::Alarm(Alarm { kind, active, message }) => {
+                self.tell(HostEvent::Alarm { kind, participant, active, message });
+            }
         }
     }
 
