@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use roomtone_clock::now;
+use roomtone_disk::Reserve;
 use roomtone_packets::{PersonLeft, Record};
 use roomtone_protocol::channel::ToParticipant;
 use roomtone_protocol::signal::MemberChange;
@@ -87,6 +88,8 @@ pub(super) struct Parts {
     pub(super) shelf: Shelf,
     pub(super) publisher: Arc<Publisher>,
     pub(super) recordings: PathBuf,
+    /// Room for the end of a recording on a disk that is full.
+    pub(super) reserve: Reserve,
     pub(super) events: mpsc::Sender<HostEvent>,
     pub(super) inbox: mpsc::Sender<Input>,
 }

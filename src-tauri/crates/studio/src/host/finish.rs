@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use roomtone_disk::{Reserve, is_full};
 use roomtone_packets::{MapStretch, Record};
 use roomtone_protocol::channel::{Command, ToParticipant};
 use roomtone_protocol::metadata::Metadata;
@@ -33,6 +34,8 @@ pub(super) enum FinalizeFailure {
     Empty,
     /// A person must do something; the journal is kept.
     Failed(String),
+    /// The same, because the disk is full.
+    DiskFull(String),
 }
 
 /// A recording that is over for this program.
@@ -49,6 +52,7 @@ struct Work {
     /// The maps that the host has decided; None is for the journal to say, after a restart.
     maps: Option<Vec<(ParticipantId, MapStretch)>>,
     bit_depth: BitDepth,
+    reserve: Reserve,
 }
 
 impl Engine {
@@ -66,7 +70,7 @@ impl Engine {
                 maps.extend(decided.map(|stretch| (*participant, stretch)));
             }
         }
-        let work = Work { folder: self.folder(recording), maps: Some(maps), bit_depth: self.parts.bit_depth };
+        let work = self.work(self.folder(recording), Some(maps));
         let writer = self.parts.writer.clone();
         self.finalize(recording, work, move || {
             writer.close(recording).ok_or_else(|| FinalizeFailure::Failed("its journal could not be written".into()))
@@ -98,11 +102,8 @@ impl Engine {
                     let (title, started_by, length) = (None, None, Duration::ZERO);
                     self.room(RoomInput::Recovered { recording, title, started_by, length, finalized: false });
                     let path = folder::journal_path(&folder);
-                    let work = Work { folder, maps: None, bit_depth: self.parts.bit_depth };
-                    self.finalize(recording, work, move || {
-                        let open = Journal::open(&path);
-                        open.map_err(|error| FinalizeFailure::Failed(error.to_string()))
-                    });
+                    let work = self.work(folder, None);
+                    self.finalize(recording, work, move || Journal::open(&path).map_err(FinalizeFailure::from));
                 }
             }
         }
@@ -134,6 +135,10 @@ impl Engine {
         self.parts.shelf.uploading(metadata);
     }
 
+    fn work(&self, folder: PathBuf, maps: Option<Vec<(ParticipantId, MapStretch)>>) -> Work {
+        Work { folder, maps, bit_depth: self.parts.bit_depth, reserve: self.parts.reserve.clone() }
+    }
+
     fn folder(&self, recording: RecordingId) -> PathBuf {
         self.parts.recordings.join(recording.to_string())
     }
@@ -147,7 +152,7 @@ impl Engine {
         self.finalizing.insert(recording);
         let inbox = self.parts.inbox.clone();
         tokio::task::spawn_blocking(move || {
-            let result = journal().and_then(|journal| write(journal, work));
+            let result = journal().and_then(|journal| write_with_reserve(journal, work));
             // The engine waits for this before it ends.
             drop(inbox.blocking_send(Input::Finished(Box::new(Finish { recording, result }))));
         });
@@ -168,7 +173,7 @@ impl Engine {
                 self.finalizing.remove(&recording);
                 self.room(RoomInput::Empty { recording });
             }
-            Err(FinalizeFailure::Failed(reason)) => {
+            Err(FinalizeFailure::Failed(reason) | FinalizeFailure::DiskFull(reason)) => {
                 self.finalizing.remove(&recording);
                 let hint = "its audio is kept in the data folder; make room there and start the host again".to_owned();
                 self.room(RoomInput::Failed { recording, reason, hint });
@@ -245,27 +250,64 @@ impl Engine {
     }
 }
 
-/// Writes the file and its metadata.
-fn write(mut journal: Journal, work: Work) -> Result<Metadata, FinalizeFailure> {
-    let failed = |error: &dyn std::fmt::Display| FinalizeFailure::Failed(error.to_string());
-    let maps = match work.maps {
-        Some(maps) => maps,
-        None => maps_of(&journal).map_err(|error| failed(&error))?,
-    };
-    for (participant, stretch) in &maps {
-        journal.append(*participant, &Record::MapStretch(*stretch)).map_err(|error| failed(&error))?;
+impl From<JournalError> for FinalizeFailure {
+    fn from(error: JournalError) -> Self {
+        match error {
+            JournalError::DiskFull { .. } => Self::DiskFull(error.to_string()),
+            other => Self::Failed(other.to_string()),
+        }
     }
-    journal.sync().map_err(|error| failed(&error))?;
+}
+
+impl From<FinalizeError> for FinalizeFailure {
+    fn from(error: FinalizeError) -> Self {
+        match error {
+            FinalizeError::Empty => Self::Empty,
+            FinalizeError::Journal(error) => error.into(),
+            FinalizeError::DiskFull { .. } => Self::DiskFull(error.to_string()),
+            other => Self::Failed(other.to_string()),
+        }
+    }
+}
+
+impl From<io::Error> for FinalizeFailure {
+    fn from(error: io::Error) -> Self {
+        if is_full(&error) { Self::DiskFull(error.to_string()) } else { Self::Failed(error.to_string()) }
+    }
+}
+
+/// Writes the file; once more, into the room that was held in reserve, if the disk is full.
+fn write_with_reserve(mut journal: Journal, mut work: Work) -> Result<Metadata, FinalizeFailure> {
+    match write(&mut journal, &mut work) {
+        Err(FinalizeFailure::DiskFull(reason)) => {
+            tracing::warn!(reason, "a recording is finished with what was held in reserve");
+            if work.reserve.release()? {
+                write(&mut journal, &mut work)
+            } else {
+                Err(FinalizeFailure::DiskFull(reason))
+            }
+        }
+        written => written,
+    }
+}
+
+/// Writes the file and its metadata.
+fn write(journal: &mut Journal, work: &mut Work) -> Result<Metadata, FinalizeFailure> {
+    let maps = match work.maps.take() {
+        Some(maps) => maps,
+        None => maps_of(journal)?,
+    };
+    for (participant, stretch) in work.maps.insert(maps) {
+        journal.append(*participant, &Record::MapStretch(*stretch))?;
+    }
+    journal.sync()?;
     let out = folder::take_path(&work.folder);
-    folder::remove_take(&work.folder).map_err(|error| failed(&error))?;
-    let mut options = FinalizeOptions::new(out, ChannelSpec::from_journal(&journal), software());
+    folder::remove_take(&work.folder)?;
+    let mut options = FinalizeOptions::new(out, ChannelSpec::from_journal(journal), software());
     options.bit_depth = work.bit_depth;
-    options.open_end = last_audio(&journal, &maps);
-    let finished = finalize(&journal, options).map_err(|error| match error {
-        FinalizeError::Empty => FinalizeFailure::Empty,
-        other => failed(&other),
-    })?;
-    folder::write_metadata(&work.folder, &finished.metadata).map_err(|error| failed(&error))?;
+    options.open_end = last_audio(journal, work.maps.as_deref().unwrap_or_default());
+    let finished = finalize(journal, options)?;
+    folder::write_metadata(&work.folder, &finished.metadata)?;
     Ok(finished.metadata)
 }
 

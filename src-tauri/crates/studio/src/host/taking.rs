@@ -1,7 +1,7 @@
 //! Recordings that begin, gain channels and end, and what their journals say about it.
 
 use roomtone_clock::{now, wall_ns};
-use roomtone_packets::{ChannelGiven, Interval, IntervalEdge, NameGiven, Record};
+use roomtone_packets::{ChannelGiven, Coverage, Interval, IntervalEdge, NameGiven, Record};
 use roomtone_protocol::channel::ToParticipant;
 use roomtone_protocol::{ClockNs, ParticipantId, RecordingId};
 use roomtone_recorder::RecordingHeader;
@@ -10,6 +10,7 @@ use roomtone_session::Input as RoomInput;
 use super::engine::Engine;
 use super::folder;
 use super::take::OpenTake;
+use super::track::Track;
 use super::writer::Written;
 
 impl Engine {
@@ -80,6 +81,14 @@ impl Engine {
     pub(super) fn written(&mut self, written: Written) {
         match written {
             Written::Open { recording } => self.room(RoomInput::Prepared { recording }),
+            Written::DiskFull { recording } => self.room(RoomInput::CutShort {
+                recording,
+                reason: "the host's disk is full; what was recorded until then is being finished".to_owned(),
+                hint: "make room on the host's disk before you record again".to_owned(),
+            }),
+            Written::Forgotten { recording, participant, coverage } => {
+                self.forgotten(recording, participant, coverage);
+            }
             Written::Failed { recording, error } => self.journal_failed(recording, &error.to_string()),
             Written::Durable { recording, participant, coverage } => {
                 let ranges: Vec<_> = coverage.iter().collect();
@@ -91,6 +100,19 @@ impl Engine {
                 let complete = track.safe();
                 self.send(participant, ToParticipant::Durable { recording, ranges, complete });
             }
+        }
+    }
+}
+
+impl Engine {
+    /// The disk lost what the journal had taken: it is asked for again, and what nobody can be asked for is told again.
+    fn forgotten(&mut self, recording: RecordingId, participant: ParticipantId, coverage: Coverage) {
+        let Some(take) = self.takes.get_mut(&recording) else { return };
+        let Some(track) = take.tracks.get_mut(&participant) else { return };
+        track.received = coverage;
+        let known = self.tracks.get(&participant).map(Track::records).unwrap_or_default();
+        if !known.into_iter().all(|record| self.parts.writer.append(recording, participant, record)) {
+            tracing::warn!("the disk is behind; some measurements of a track's clock are not in the journal");
         }
     }
 }
