@@ -47,6 +47,8 @@ pub(super) struct Log {
     files: Vec<PathBuf>,
     /// The number in the next file's name.
     next: u32,
+    /// Something was to be written already, whether or not there is a file for it.
+    begun: bool,
     /// The last of `files`, unless writing to it failed.
     open: Option<Open>,
     /// Reused for encoding.
@@ -67,7 +69,7 @@ impl Log {
     /// A log without a file yet; the first append makes one.
     pub(super) fn new<H: Serialize>(folder: Folder, stem: String, header: &H) -> Self {
         let header = header::encode(header);
-        Self { folder, stem, header, files: Vec::new(), next: 1, open: None, scratch: Vec::new() }
+        Self { folder, stem, header, files: Vec::new(), next: 1, begun: false, open: None, scratch: Vec::new() }
     }
 
     /// Reads all files of a stem among `names`, cuts their torn tails and stands ready to append to the last one. Gives
@@ -96,8 +98,9 @@ impl Log {
             let whole = open.length > 0 || open.write(&header).is_ok();
             whole.then_some(open)
         });
-        let files = numbered.into_iter().map(|(_, path)| path).collect();
-        Ok((Self { folder, stem, header, files, next, open, scratch: Vec::new() }, first))
+        let files: Vec<_> = numbered.into_iter().map(|(_, path)| path).collect();
+        let begun = !files.is_empty();
+        Ok((Self { folder, stem, header, files, next, begun, open, scratch: Vec::new() }, first))
     }
 
     /// Whether the next append begins a new file.
@@ -105,9 +108,9 @@ impl Log {
         self.open.is_none()
     }
 
-    /// Whether it was written to before and cannot be any more.
+    /// Whether something was to be written before, and there is no file any more that takes it, or there never was.
     pub(super) fn has_failed(&self) -> bool {
-        self.open.is_none() && !self.files.is_empty()
+        self.open.is_none() && self.begun
     }
 
     /// The files, for readers with descriptors of their own.
@@ -178,6 +181,7 @@ impl Log {
 
     /// Begins the first file, or the next one after a failure.
     pub(super) fn begin_file(&mut self) -> Result<(), JournalError> {
+        self.begun = true;
         let Folder { disk, dir } = &self.folder;
         let path = dir.join(file_name(&self.stem, self.next));
         let file = disk.create(&path).map_err(JournalError::io(&path))?;

@@ -22,7 +22,7 @@ mod track;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use roomtone_disk::{Disk, SystemDisk, create_dirs};

@@ -1,6 +1,6 @@
 use std::fs;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use roomtone_packets::{
     ChannelGiven, Interval, IntervalEdge, MapStretch, MarkerSet, NameGiven, Packet, PersonLeft, encode,
