@@ -154,6 +154,6 @@ pub struct RecordingStatus {
     pub title: Option<String>,
     /// Who started it.
     pub started_by: Option<ParticipantId>,
-    /// Why it failed and what to do.
+    /// Why it failed, what holds it up, or why it ended although nobody wanted that; and what to do.
     pub failure: Option<String>,
 }

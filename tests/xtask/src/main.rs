@@ -4,6 +4,7 @@ mod bench;
 mod bindings;
 mod checks;
 mod failure;
+mod fuzz;
 mod level_line;
 mod licences;
 mod need;
@@ -25,10 +26,14 @@ cargo xtask run [--headless]   install what is missing, build Roomtone and open 
                                (or with --headless) record a 20-second session of three synthetic speakers
 cargo xtask test               install what the tests need and run every check that CI runs
 cargo xtask bench              measure what a recording of eight people costs, in processor time, memory and waiting
+cargo xtask fuzz               try everything that reads foreign bytes with libFuzzer, a minute each
 
 CARGO_TARGET_DIR    where everything that is built, fetched or recorded goes (default: target)
 CI=true             nobody is there to be asked: install as root, or with a sudo that needs no password
 ";
+
+/// How long each of the fuzz targets is tried by hand.
+const FUZZ_SECONDS: u32 = 60;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -38,6 +43,7 @@ fn main() -> ExitCode {
         ["run"] => Workspace::locate().and_then(|workspace| window::run(&workspace)).map(done),
         ["run", "--headless"] => Workspace::locate().and_then(|workspace| session::run(&workspace)).map(done),
         ["bench"] => Workspace::locate().and_then(|workspace| bench::run(&workspace)).map(done),
+        ["fuzz"] => Workspace::locate().and_then(|workspace| fuzz::run(&workspace, FUZZ_SECONDS)).map(done),
         ["test"] => Workspace::locate().map(|workspace| checks::run(&workspace)),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");

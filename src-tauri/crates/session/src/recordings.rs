@@ -55,6 +55,8 @@ pub(crate) struct Ended {
     pub(crate) title: Option<String>,
     pub(crate) started_by: Option<ParticipantId>,
     pub(crate) length: Duration,
+    /// Why it ended although nobody wanted that.
+    pub(crate) cut_short: Option<String>,
     pub(crate) stage: Stage,
 }
 
@@ -116,6 +118,7 @@ impl Recordings {
             title: current.title,
             started_by: current.started_by,
             length: between(current.begun, at),
+            cut_short: None,
             stage: Stage::Finalizing,
         });
         Some(current.recording)
@@ -143,6 +146,13 @@ impl Recordings {
             ended.stage = stage;
         }
         goes
+    }
+
+    /// Notes why a recording ended although nobody wanted that.
+    pub(crate) fn cut_short(&mut self, recording: RecordingId, why: String) {
+        if let Some(ended) = self.ended.iter_mut().find(|ended| ended.recording == recording) {
+            ended.cut_short = Some(why);
+        }
     }
 
     /// Notes what holds up an upload.
@@ -225,9 +235,11 @@ impl Ended {
 
     fn status(&self) -> RecordingStatus {
         let (state, failure) = match &self.stage {
-            Stage::Finalizing => (RecordingState::Finalizing, None),
-            Stage::Uploading { trouble } => (RecordingState::Uploading, trouble.clone()),
-            Stage::Completed { .. } => (RecordingState::Completed, None),
+            Stage::Finalizing => (RecordingState::Finalizing, self.cut_short.clone()),
+            Stage::Uploading { trouble } => {
+                (RecordingState::Uploading, trouble.clone().or_else(|| self.cut_short.clone()))
+            }
+            Stage::Completed { .. } => (RecordingState::Completed, self.cut_short.clone()),
             Stage::Cancelled { .. } => (RecordingState::Cancelled, None),
             Stage::Failed { failure } => (RecordingState::Failed, Some(failure.clone())),
         };

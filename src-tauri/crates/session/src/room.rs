@@ -111,6 +111,12 @@ impl Room {
                 let failure = texts::failure(&reason, &hint);
                 self.recordings.advance(recording, Stage::Failed { failure });
             }
+            Input::CutShort { recording, reason, hint } => {
+                if self.recordings.current_id() == Some(recording) {
+                    self.end(now);
+                    self.recordings.cut_short(recording, texts::failure(&reason, &hint));
+                }
+            }
             Input::Trouble { recording, trouble } => {
                 let text = trouble.map(|error| texts::failure(&error.message, &error.hint));
                 self.recordings.trouble(recording, text);
@@ -118,7 +124,7 @@ impl Room {
             Input::Recovered { recording, title, started_by, length, finalized } => {
                 let title = texts::clean_title(title.as_deref()).unwrap_or(None);
                 let stage = if finalized { Stage::Uploading { trouble: None } } else { Stage::Finalizing };
-                self.recordings.recover(Ended { recording, title, started_by, length, stage });
+                self.recordings.recover(Ended { recording, title, started_by, length, cut_short: None, stage });
             }
         }
         self.settle(now, renew);

@@ -30,6 +30,12 @@ struct Pin {
     recorder: String,
 }
 
+/// What every version's pin says.
+#[derive(Debug, Deserialize)]
+struct Version {
+    schema: u32,
+}
+
 /// The spool of everything that one recorder may ask for.
 #[derive(Debug)]
 pub struct Spool {
@@ -245,8 +251,11 @@ fn pin(dir: &Path, recorder: String) -> Result<(), SpoolError> {
         }
         Err(error) => return Err(failed("read", path)(error)),
     };
+    // Looked at alone: a later version may have other fields.
+    if serde_json::from_slice::<Version>(&text).is_ok_and(|found| found.schema > SCHEMA) {
+        return Err(SpoolError::NewerVersion { path });
+    }
     match serde_json::from_slice::<Pin>(&text) {
-        Ok(pin) if pin.schema > SCHEMA => Err(SpoolError::NewerVersion { path }),
         Ok(pin) if pin.recorder != recorder => Err(SpoolError::WrongRecorder { path }),
         Ok(_) => Ok(()),
         // The directory's name says the same: a pin that a power cut left unfinished is written again.

@@ -149,8 +149,13 @@ fn it_serves_its_own_recorder_only() {
     let text = fs::read_to_string(&pin).unwrap();
     fs::write(&pin, text.replace("0707", "0808")).unwrap();
     assert!(matches!(Spool::open(dir.path(), RECORDER), Err(SpoolError::WrongRecorder { .. })));
-    fs::write(&pin, text.replace("\"schema\":1", "\"schema\":2")).unwrap();
-    assert!(matches!(Spool::open(dir.path(), RECORDER), Err(SpoolError::NewerVersion { .. })));
+    let newer =
+        [text.replace("\"schema\":1", "\"schema\":2"), r#"{"schema":2,"recorders":["of another shape"]}"#.to_owned()];
+    for newer in newer {
+        fs::write(&pin, &newer).unwrap();
+        assert!(matches!(Spool::open(dir.path(), RECORDER), Err(SpoolError::NewerVersion { .. })));
+        assert_eq!(fs::read_to_string(&pin).unwrap(), newer, "left as it is");
+    }
     fs::write(&pin, b"").unwrap();
     assert_eq!(Spool::open(dir.path(), RECORDER).unwrap().recordings(), [ONE]);
 }

@@ -56,6 +56,8 @@ pub(crate) struct Model {
     pub(super) bucket: BTreeMap<RecordingId, i64>,
     pub(super) cancelled: BTreeMap<RecordingId, i64>,
     pub(super) failed: BTreeMap<RecordingId, String>,
+    /// Why they ended although nobody wanted that.
+    pub(super) cut_short: BTreeMap<RecordingId, String>,
 
     pub(super) closed: bool,
     /// Every state that was ever published, and what was current in it.
@@ -91,6 +93,7 @@ impl Model {
             bucket: BTreeMap::new(),
             cancelled: BTreeMap::new(),
             failed: BTreeMap::new(),
+            cut_short: BTreeMap::new(),
             closed: false,
             published: BTreeMap::from([((config.epoch, 0), None)]),
             done: Vec::new(),
@@ -216,6 +219,12 @@ impl Model {
                 }
                 if self.is(recording, RecordingState::Finalizing) || self.is(recording, RecordingState::Uploading) {
                     self.failed.insert(recording, format!("{reason}; {hint}"));
+                }
+            }
+            Input::CutShort { recording, reason, hint } => {
+                if self.current == Some(recording) {
+                    self.end(self.now);
+                    self.cut_short.insert(recording, format!("{reason}; {hint}"));
                 }
             }
             Input::Trouble { recording, trouble } => {

@@ -95,6 +95,7 @@ pub(crate) enum Step {
     Empty,
     Completed,
     Failed,
+    CutShort,
     Trouble(bool),
 }
 
@@ -157,6 +158,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Empty),
         4 => Just(Step::Completed),
         1 => Just(Step::Failed),
+        1 => Just(Step::CutShort),
         2 => any::<bool>().prop_map(Step::Trouble),
     ]
 }

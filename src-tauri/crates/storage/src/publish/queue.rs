@@ -81,6 +81,12 @@ pub(super) struct Receipt {
     pub(super) size: u64,
 }
 
+/// What every version's files say.
+#[derive(Deserialize)]
+struct Versioned {
+    schema: u32,
+}
+
 /// The folder of the queue.
 #[derive(Debug, Clone)]
 pub(super) struct Queue {
@@ -103,7 +109,11 @@ impl Queue {
     pub(super) async fn save(&self, job: &StoredJob) -> Result<(), QueueError> {
         let path = self.job(job.recording);
         let text = serialized(&path, job)?;
-        off_thread(move || Ok(write(&path, &text)?)).await
+        off_thread(move || {
+            refuse_newer(&path)?;
+            Ok(write(&path, &text)?)
+        })
+        .await
     }
 
     /// Puts a receipt in the place of the job.
@@ -181,12 +191,20 @@ fn write(path: &Path, text: &[u8]) -> Result<(), BucketError> {
     Ok(())
 }
 
+/// Refuses to replace what a newer version wrote.
+fn refuse_newer(path: &Path) -> Result<(), BucketError> {
+    let Ok(text) = fs::read(path) else { return Ok(()) };
+    match serde_json::from_slice::<Versioned>(&text) {
+        Ok(Versioned { schema }) if schema > SCHEMA => {
+            let newer = "a newer version of Roomtone wrote it, and it is left as it is; use that one";
+            Err(BucketError::io(path, io::Error::other(newer)))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// None if there is no such file, or none that this version understands: it is left as it is.
 fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, BucketError> {
-    #[derive(Deserialize)]
-    struct Versioned {
-        schema: u32,
-    }
     let text = match fs::read(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

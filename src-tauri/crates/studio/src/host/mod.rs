@@ -11,6 +11,7 @@ mod writer;
 use std::sync::Arc;
 use std::time::Duration;
 
+use roomtone_disk::{Reserve, SystemDisk};
 use roomtone_engine::{HostEvent, RecorderEnd, Setup};
 use roomtone_protocol::catalog::Reach;
 use roomtone_protocol::channel::Peer;
@@ -117,7 +118,9 @@ impl Host {
         };
         let (endpoint, mut relay_events) = RecorderEndpoint::start(config).await?;
         let recordings = data_dir.path("recordings");
-        let (writer, written) = Writer::start().map_err(|error| io(&recordings, &error))?;
+        let reserve = Reserve::new(data_dir.path("reserve"));
+        let (writer, written) =
+            Writer::start(Arc::new(SystemDisk), reserve.clone()).map_err(|error| io(&recordings, &error))?;
         let (inbox, queue) = mpsc::channel(INBOX);
         let (events, event_queue) = mpsc::channel(4_096);
         let forward = inbox.clone();
@@ -156,6 +159,7 @@ impl Host {
             own_relay: open.own_relay,
             publisher: Arc::new(publisher),
             recordings,
+            reserve,
             events,
             inbox: inbox.clone(),
         });
