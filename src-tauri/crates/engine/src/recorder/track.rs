@@ -126,7 +126,11 @@ impl RecorderEnd {
             ToRecorder::Inventory(inventory) => self.inventory(desk, participant, inventory),
             ToRecorder::Muted { segment, from, muted } => {
                 let edge = MutedFrom { segment, from, muted };
-                if let Some(track) = self.tracks.get_mut(&participant) {
+                // A program that started anew tells of earlier starts too: those are not how it is now.
+                let newer = |known: MutedFrom| (segment, from) >= (known.segment, known.from);
+                if let Some(track) = self.tracks.get_mut(&participant)
+                    && track.mute.is_none_or(newer)
+                {
                     track.mute = Some(edge);
                 }
                 self.journal_track(desk, participant, &Record::Muted(edge));
