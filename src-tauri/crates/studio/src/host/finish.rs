@@ -205,6 +205,8 @@ impl Engine {
                 self.room(RoomInput::Trouble { recording, trouble: Some(error.clone()) });
                 self.tell(HostEvent::UploadRetrying { recording, error });
             }
+            // Neither is asked for yet.
+            PublishEvent::Abandoned { .. } | PublishEvent::Discarded { .. } => {}
             PublishEvent::Published { recording, key, size } => {
                 let (shelf, inbox) = (self.parts.shelf.clone(), self.parts.inbox.clone());
                 tokio::spawn(async move {
