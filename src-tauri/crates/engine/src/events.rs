@@ -1,13 +1,12 @@
 //! What host and participant report to whoever drives them. Serialised, these are the lines of `roomtone … --json`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use roomtone_protocol::catalog::CatalogEntry;
 use roomtone_protocol::state::{RecordingState, RoomState};
 use roomtone_protocol::{ErrorReport, ParticipantId, RecordingId, RoomId};
 use serde::Serialize;
-
-use crate::view::Levels;
 
 /// From a host.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -119,7 +118,7 @@ pub enum ParticipantEvent {
     /// Who speaks how loud, in dBFS.
     Speaking {
         /// By participant.
-        levels: Levels,
+        levels: BTreeMap<ParticipantId, f32>,
     },
     /// A recording changed its state, or a second of it went by.
     RecordingState(RecordingLine),
