@@ -73,7 +73,8 @@ impl TrackClock {
             | Record::Name(_)
             | Record::Muted(_)
             | Record::Left(_)
-            | Record::Channel(_) => {}
+            | Record::Channel(_)
+            | Record::Described(_) => {}
         }
     }
 
