@@ -21,7 +21,7 @@ pub mod view;
 
 pub use bucket::{ConfiguredBucket, configured_bucket};
 pub use data_dir::{DataDir, Start, default_data_dir};
-pub use events::{AlarmKind, HostEvent, ParticipantEvent, PersonLine, RecordingLine};
+pub use events::{AlarmKind, HostEvent, ParticipantEvent, PersonLine, RecordingLine, WarningKind};
 pub use host::{Host, HostOptions, LocalDoor};
 pub use participant::{Participant, ParticipantOptions};
 pub use settings::{BucketChoice, DEFAULT_BITRATE, DEFAULT_GRACE, S3Choice, Settings};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use roomtone_clock::now;
-use roomtone_packets::{PersonLeft, Record};
+use roomtone_packets::{Described, IntervalEdge, MarkerSet, PersonLeft, Record};
 use roomtone_protocol::channel::ToParticipant;
 use roomtone_protocol::signal::MemberChange;
 use roomtone_protocol::state::Role;
@@ -29,6 +29,7 @@ use super::track::{Linked, Track};
 use super::writer::{Writer, Written};
 use crate::events::{HostEvent, RecordingLine};
 use crate::outbox::Outbox;
+use crate::random;
 
 /// How often deadlines, settling takes and requests for what is missing are looked at.
 const STEP: Duration = Duration::from_millis(100);
@@ -304,6 +305,19 @@ impl Engine {
         match output {
             Output::Begin { recording, at, title, started_by } => self.begin(recording, at, title, started_by),
             Output::End { recording, at } => self.end_take(recording, at),
+            Output::Pause { recording, at } => self.interrupt(recording, at, IntervalEdge::Pause),
+            Output::Resume { recording, at } => self.interrupt(recording, at, IntervalEdge::Resume),
+            Output::Mark { recording, at, text, by } => {
+                self.remark(recording, Record::Marker(MarkerSet { recording, at, text, by }));
+            }
+            Output::Described { recording, title, notes } => {
+                self.remark(recording, Record::Described(Described { title, notes }));
+            }
+            Output::Warning { recording, warning } => self.tell(HostEvent::warning(recording, warning)),
+            Output::WantsRecording => match random::bytes().map(RecordingId::from_bytes) {
+                Ok(fresh) => self.room(RoomInput::AutoStart { fresh }),
+                Err(error) => self.tell(HostEvent::Problem { error }),
+            },
             Output::Discard { recording } => self.discard(recording),
             Output::Channel { recording, participant, index } => self.channel(recording, participant, index),
             Output::Reply { to, id, result } => self.send(to, ToParticipant::Answer { id, result }),

@@ -95,8 +95,8 @@ impl Engine {
                 Unfinished::Take(_) => {}
                 Unfinished::Journal(recording, folder) => {
                     recovered.push(recording);
-                    let (title, started_by, length) = (None, None, Duration::ZERO);
-                    self.room(RoomInput::Recovered { recording, title, started_by, length, finalized: false });
+                    let (title, notes, started_by, length) = (None, None, None, Duration::ZERO);
+                    self.room(RoomInput::Recovered { recording, title, notes, started_by, length, finalized: false });
                     let path = folder::journal_path(&folder);
                     let work = Work { folder, maps: None, bit_depth: self.parts.bit_depth };
                     self.finalize(recording, work, move || {
@@ -115,6 +115,7 @@ impl Engine {
         self.room(RoomInput::Recovered {
             recording: metadata.id,
             title: metadata.title.clone(),
+            notes: metadata.notes.clone(),
             started_by: None,
             length: Duration::from_millis(duration_ms(metadata)),
             finalized: true,

@@ -18,6 +18,8 @@ pub(super) struct OpenTake {
     pub(super) recording: RecordingId,
     pub(super) from: ClockNs,
     pub(super) until: Option<ClockNs>,
+    /// Pauses: from, until; None while it is paused.
+    pub(super) cuts: Vec<(ClockNs, Option<ClockNs>)>,
     /// In order of channels.
     pub(super) channels: Vec<ParticipantId>,
     pub(super) tracks: BTreeMap<ParticipantId, TakeTrack>,
@@ -34,6 +36,8 @@ pub(super) struct TakeTrack {
     /// The link that was told of this recording, by generation.
     pub(super) announced: Option<u64>,
     pub(super) end_announced: Option<u64>,
+    /// The link that was told of each pause, and whether it was told that it is over.
+    pub(super) cuts_announced: Vec<(u64, bool)>,
     /// Said goodbye since the last packet.
     pub(super) left: bool,
 }
@@ -52,7 +56,15 @@ impl TakeTrack {
 
 impl OpenTake {
     pub(super) fn new(recording: RecordingId, from: ClockNs) -> Self {
-        Self { recording, from, until: None, channels: Vec::new(), tracks: BTreeMap::new(), failed: false }
+        Self {
+            recording,
+            from,
+            until: None,
+            cuts: Vec::new(),
+            channels: Vec::new(),
+            tracks: BTreeMap::new(),
+            failed: false,
+        }
     }
 
     /// Whether waiting longer can bring anything. `connected` tells whether somebody's link is up.

@@ -46,6 +46,28 @@ impl Engine {
         people.into_iter().for_each(|participant| self.announce(participant));
     }
 
+    /// Recorded time is interrupted, or goes on.
+    pub(super) fn interrupt(&mut self, recording: RecordingId, at: ClockNs, edge: IntervalEdge) {
+        let Some(take) = self.takes.get_mut(&recording) else { return };
+        match (edge, take.cuts.last_mut()) {
+            (IntervalEdge::Resume, Some((_, until))) => *until = Some(at),
+            _ => take.cuts.push((at, None)),
+        }
+        if !self.parts.writer.note(recording, interval_record(edge, at)) {
+            self.journal_failed(recording, "the disk is too slow to pause a recording");
+            return;
+        }
+        let people: Vec<_> = self.takes.get(&recording).map_or_else(Vec::new, |take| take.channels.clone());
+        people.into_iter().for_each(|participant| self.announce(participant));
+    }
+
+    /// Notes what people say about a recording.
+    pub(super) fn remark(&mut self, recording: RecordingId, record: Record) {
+        if self.takes.contains_key(&recording) && !self.parts.writer.note(recording, record) {
+            tracing::warn!(%recording, "the disk is behind; what was said about a recording is not in the journal");
+        }
+    }
+
     pub(super) fn channel(&mut self, recording: RecordingId, participant: ParticipantId, index: u16) {
         let name = self.label(participant);
         let Some(take) = self.takes.get_mut(&recording) else { return };

@@ -227,6 +227,22 @@ impl Engine {
                 told.backfill.handle(BackfillInput::LinkUp);
                 link.outbox.send(ToParticipant::SpoolFrom { recording, from });
             }
+            if told.announced == Some(link.generation) {
+                for (cut, &(from, until)) in (0..).zip(&take.cuts) {
+                    let news = (link.generation, until.is_some());
+                    let known = told.cuts_announced.get_mut(cut as usize);
+                    if known.as_deref() != Some(&news)
+                        && let Some(from) = track.clock.to_participant(from)
+                    {
+                        match known {
+                            Some(known) => *known = news,
+                            None => told.cuts_announced.push(news),
+                        }
+                        let until = until.and_then(|until| track.clock.to_participant(until));
+                        link.outbox.send(ToParticipant::SpoolCut { recording, cut, from, until });
+                    }
+                }
+            }
             if told.end_announced != Some(link.generation)
                 && let Some(until) = take.until.and_then(|until| track.clock.to_participant(until))
             {

@@ -1,5 +1,6 @@
 //! Somebody in a room: microphone and spool on this side, the recorder on the other.
 
+mod cuts;
 mod engine;
 mod keeper;
 mod microphone;

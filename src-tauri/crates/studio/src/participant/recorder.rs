@@ -34,6 +34,11 @@ impl Engine {
                 self.spooled(kept);
                 self.send_inventory(recording, false);
             }
+            ToParticipant::SpoolCut { recording, cut, from, until } => {
+                let kept = self.keeper.cut(recording, cut, from, until);
+                self.spooled(kept);
+                self.send_inventory(recording, false);
+            }
             ToParticipant::SpoolUntil { recording, until } => {
                 self.keeper.keep_until(recording, until);
                 if let Some(goodbye) = &mut self.goodbye {
