@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::catalog::{CatalogEntry, Link};
 use crate::state::{RecordingStatus, Role, RoomState};
 use crate::{
-    ClockNs, CommandId, ErrorReport, IndexRange, PublicKey, RecordingId, RoomId, SampleIndex, SegmentKey, Signature,
-    WakeEpoch,
+    ClockNs, CommandId, ErrorReport, IndexRange, ParticipantId, PublicKey, RecordingId, RoomId, SampleIndex,
+    SegmentKey, Signature, WakeEpoch,
 };
 
 /// Version of the channel protocol.
@@ -45,6 +45,23 @@ pub struct Hello {
     /// Whether it is a passing visitor, who is no member of the room.
     pub passing: bool,
     /// The name that the sender goes by.
+    pub name: Option<String>,
+}
+
+/// Who is at the other end of a link, proven by its hello.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    /// Derived from its key.
+    pub participant: ParticipantId,
+    /// What it is here for; meaningless for the recorder.
+    pub role: Role,
+    /// Whether it holds the host's rights.
+    pub host: bool,
+    /// Whether it is a passing visitor, who is no member of the room.
+    pub passing: bool,
+    /// Start or wake-up of its program.
+    pub epoch: WakeEpoch,
+    /// The name that it goes by.
     pub name: Option<String>,
 }
 

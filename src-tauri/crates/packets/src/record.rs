@@ -106,7 +106,7 @@ pub struct MapStretch {
     pub frames_per_sample: u64,
     /// Spread of the measurements around the fit, in nanoseconds.
     pub residual_ns: u32,
-    /// Half of the least round trip, in nanoseconds.
+    /// Half of the least round trip and the fit's own standard error, in nanoseconds.
     pub uncertainty_ns: u32,
 }
 

@@ -1,4 +1,5 @@
-//! What the app, the headless program and the tests drive. Wiring only: rules live in the crates below.
+//! What the app, the headless program and the tests drive. Wiring only: rules live in the crates below,
+//! both ends of a room in `roomtone-engine`.
 //!
 //! * [`Host`]: a room and its recorder;
 //! * [`Participant`]: somebody in a room, with a microphone or looking on;
@@ -7,9 +8,8 @@
 
 mod bucket;
 mod data_dir;
-mod events;
+mod deadline;
 mod host;
-mod lines;
 mod outbox;
 mod participant;
 mod random;
@@ -21,9 +21,9 @@ pub mod view;
 
 pub use bucket::{ConfiguredBucket, configured_bucket};
 pub use data_dir::{DataDir, Start, default_data_dir};
-pub use events::{AlarmKind, HostEvent, ParticipantEvent, PersonLine, RecordingLine, WarningKind};
 pub use host::{Host, HostOptions, LocalDoor};
 pub use participant::{Participant, ParticipantOptions};
+pub use roomtone_engine::{AlarmKind, HostEvent, ParticipantEvent, PersonLine, RecordingLine, WarningKind};
 pub use settings::{BucketChoice, DEFAULT_BITRATE, DEFAULT_GRACE, S3Choice, Settings};
 pub use studio::{Studio, StudioConfig};
 pub use visitor::Visitor;

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use roomtone_capture::MicrophoneSpec;
+use roomtone_engine::{HostEvent, ParticipantEvent};
 use roomtone_protocol::catalog::Link;
 use roomtone_protocol::channel::{Answer, Command};
 use roomtone_protocol::{ErrorReport, Invite, code};
 use tokio::sync::{Mutex, mpsc, watch};
 
 use crate::data_dir::{DataDir, Start};
-use crate::events::{HostEvent, ParticipantEvent};
 use crate::host::{Host, HostOptions, network_address};
 use crate::participant::{Participant, ParticipantOptions};
 use crate::settings::Settings;

@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use roomtone_packets::ClockExchange;
+pub use roomtone_protocol::channel::Peer;
 use roomtone_protocol::channel::{ToParticipant, ToRecorder};
-use roomtone_protocol::state::Role;
-use roomtone_protocol::{ParticipantId, WakeEpoch};
 use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -20,23 +19,6 @@ pub(crate) const MAX_MESSAGE_BYTES: usize = 256 * 1024;
 /// Events that may wait for the program: 20 s of packets. Beyond it the sender is slowed down, packets of the live
 /// track are dropped, and back-fill brings them later.
 pub(crate) const EVENT_QUEUE: usize = 1024;
-
-/// Who is at the other end, proven by its hello.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Peer {
-    /// Derived from its key.
-    pub participant: ParticipantId,
-    /// What it is here for; meaningless for the recorder.
-    pub role: Role,
-    /// Whether it holds the host's rights.
-    pub host: bool,
-    /// Whether it is a passing visitor, who is no member of the room.
-    pub passing: bool,
-    /// Start or wake-up of its program.
-    pub epoch: WakeEpoch,
-    /// The name that it goes by.
-    pub name: Option<String>,
-}
 
 /// A link: `Out` goes, `In` comes.
 #[derive(Debug)]
@@ -291,6 +273,9 @@ pub fn local_link(peer: Peer) -> (ParticipantLink, RecorderLink) {
 
 #[cfg(test)]
 mod tests {
+    use roomtone_protocol::state::Role;
+    use roomtone_protocol::{ParticipantId, WakeEpoch};
+
     use super::*;
 
     fn peer() -> Peer {

@@ -1,38 +1,30 @@
-//! The loop around one room: links, relay, journals and uploads report; the room's rules decide; what they want is done.
+//! The loop around one room: links, relay, journals and uploads report to the recorder's end, and what it wants is done.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use roomtone_clock::now;
-use roomtone_packets::{Described, IntervalEdge, MarkerSet, PersonLeft, Record};
-use roomtone_protocol::channel::ToParticipant;
-use roomtone_protocol::signal::MemberChange;
-use roomtone_protocol::state::Role;
-use roomtone_protocol::{ErrorReport, ParticipantId, RecordingId, RoomId};
-use roomtone_recorder::{BackfillInput, BitDepth};
+use roomtone_clock::{now, wall_ns};
+use roomtone_engine::{HostEvent, Moment, RecorderEnd, RecorderInput, RecorderOutput};
+use roomtone_protocol::channel::{Peer, ToParticipant, ToRecorder};
+use roomtone_protocol::metadata::Metadata;
+use roomtone_protocol::{CommandId, ErrorReport, ParticipantId, RecordingId};
+use roomtone_recorder::BitDepth;
 use roomtone_relay::Relay;
-use roomtone_session::{Input as RoomInput, Output, Path, Room};
 use roomtone_storage::{PublishEvent, Publisher};
 use roomtone_transport::{
-    LinkEvent, ParticipantEvent as DoorEvent, Peer, RecorderEndpoint, RecorderEvent, RecorderLink, local_link,
+    LinkEvent, ParticipantEvent as DoorEvent, RecorderEndpoint, RecorderEvent, RecorderLink, local_link,
 };
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::LocalDoor;
-use super::finish::{Finish, Finished};
-use super::shelf::Shelf;
-use super::take::OpenTake;
-use super::track::{Linked, Track};
-use super::writer::{Writer, Written};
-use crate::events::{HostEvent, RecordingLine};
+use super::desk::HostDesk;
+use super::finish::Finish;
+use super::writer::Written;
+use crate::deadline::reached;
 use crate::outbox::Outbox;
 use crate::random;
-
-/// How often deadlines, settling takes and requests for what is missing are looked at.
-const STEP: Duration = Duration::from_millis(100);
 
 /// How long the last words to everybody may take.
 const FLUSH: Duration = Duration::from_secs(2);
@@ -43,7 +35,7 @@ pub(super) enum Input {
     Link {
         participant: ParticipantId,
         generation: u64,
-        event: LinkEvent<roomtone_protocol::channel::ToRecorder>,
+        event: LinkEvent<ToRecorder>,
     },
     Finished(Box<Finish>),
     /// The upload queue has a take, or could not store it.
@@ -76,16 +68,11 @@ pub(super) enum Order {
 
 /// What an engine is made of.
 pub(super) struct Parts {
-    pub(super) room: Room,
-    /// The host's own key, as a participant.
-    pub(super) me: ParticipantId,
-    pub(super) room_id: RoomId,
-    pub(super) room_name: String,
+    pub(super) end: RecorderEnd,
+    pub(super) desk: HostDesk,
     pub(super) bit_depth: BitDepth,
     pub(super) endpoint: Arc<RecorderEndpoint>,
     pub(super) own_relay: Option<Relay>,
-    pub(super) writer: Writer,
-    pub(super) shelf: Shelf,
     pub(super) publisher: Arc<Publisher>,
     pub(super) recordings: PathBuf,
     pub(super) events: mpsc::Sender<HostEvent>,
@@ -94,44 +81,30 @@ pub(super) struct Parts {
 
 pub(super) struct Engine {
     pub(super) parts: Parts,
-    pub(super) links: HashMap<ParticipantId, Linked>,
-    pub(super) tracks: HashMap<ParticipantId, Track>,
-    pub(super) takes: BTreeMap<RecordingId, OpenTake>,
-    /// Files that are being made.
-    pub(super) finalizing: HashSet<RecordingId>,
-    /// Files on their way to the bucket.
-    pub(super) uploading: HashMap<RecordingId, Finished>,
-    /// In the bucket, with nothing missing: the spools may go.
-    pub(super) archived: HashSet<RecordingId>,
+    links: HashMap<ParticipantId, Linked>,
+    /// Whole files that the upload queue does not have yet.
+    pub(super) made: HashMap<RecordingId, Metadata>,
     local: Option<mpsc::Sender<DoorEvent>>,
     generation: u64,
-    pub(super) lines: Vec<RecordingLine>,
-    ending: Option<Ending>,
+    /// Whoever waits for the end.
+    ending: Option<oneshot::Sender<()>>,
 }
 
-/// The program was told to end.
-struct Ending {
-    /// Time for uploads, once everything is finalized.
-    drain: Duration,
-    until: Option<Instant>,
-    done: oneshot::Sender<()>,
+/// A link that is up.
+struct Linked {
+    outbox: Outbox<ToParticipant>,
+    /// Tells this link from the one before it.
+    generation: u64,
+}
+
+/// Now, on both clocks.
+pub(super) fn moment() -> Moment {
+    Moment { clock: now(), wall_ns: wall_ns() }
 }
 
 impl Engine {
     pub(super) fn new(parts: Parts) -> Self {
-        Self {
-            parts,
-            links: HashMap::new(),
-            tracks: HashMap::new(),
-            takes: BTreeMap::new(),
-            finalizing: HashSet::new(),
-            uploading: HashMap::new(),
-            archived: HashSet::new(),
-            local: None,
-            generation: 0,
-            lines: Vec::new(),
-            ending: None,
-        }
+        Self { parts, links: HashMap::new(), made: HashMap::new(), local: None, generation: 0, ending: None }
     }
 
     pub(super) async fn run(
@@ -140,21 +113,24 @@ impl Engine {
         mut written: mpsc::UnboundedReceiver<Written>,
         mut published: mpsc::Receiver<PublishEvent>,
     ) {
-        let mut step = interval(STEP);
-        step.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
+        while !self.parts.end.is_over() {
+            let deadline = self.parts.end.next_deadline();
             tokio::select! {
                 Some(input) = inbox.recv() => self.input(input),
                 Some(written) = written.recv() => self.written(written),
                 Some(event) = published.recv() => self.published(event),
-                _ = step.tick() => self.step(),
-            }
-            self.drain();
-            if self.is_over() {
-                break;
+                () = reached(deadline) => self.handle(RecorderInput::Tick),
             }
         }
         self.end().await;
+    }
+
+    /// Tells the recorder's end what happened, and does what it wants.
+    pub(super) fn handle(&mut self, input: RecorderInput) {
+        self.parts.end.handle(moment(), &mut self.parts.desk, input);
+        while let Some(output) = self.parts.end.poll_output() {
+            self.output(output);
+        }
     }
 
     fn input(&mut self, input: Input) {
@@ -166,32 +142,27 @@ impl Engine {
                 }
             }
             Input::Finished(finish) => self.finished(*finish),
-            Input::Submitted { recording, result } => self.submitted(recording, result),
-            Input::Completed { recording, key, size } => self.completed(recording, key, size),
-            Input::Listed => self.listed(),
+            Input::Submitted { recording, result } => self.handle(RecorderInput::Submitted { recording, result }),
+            Input::Completed { recording, key, size } => {
+                self.handle(RecorderInput::Completed { recording, key, size });
+            }
+            Input::Listed => self.handle(RecorderInput::Listed),
             Input::Order(Order::Admit { peer, reply }) => self.admit(peer, reply),
             Input::Order(Order::Shutdown { drain, done }) => {
-                if let Err(error) = self.stop_for_good() {
-                    self.tell(HostEvent::Problem { error });
-                }
-                self.ending = Some(Ending { drain, until: None, done });
+                let ids = random::bytes().and_then(|id| Ok((CommandId::from_bytes(id), fresh()?)));
+                let stop = ids.map_err(|error| self.tell(HostEvent::Problem { error })).ok();
+                self.ending = Some(done);
+                self.handle(RecorderInput::Shutdown { drain, stop });
             }
         }
     }
 
     fn relay_event(&mut self, event: RecorderEvent) {
         match event {
-            RecorderEvent::Relay { connected: true } => self.room(RoomInput::RelayBack),
-            RecorderEvent::Relay { connected: false } => self.room(RoomInput::RelayLost),
-            RecorderEvent::Member { participant, change, .. } => match change {
-                MemberChange::Joined | MemberChange::Returned => self.presence(participant, Path::Relay, true),
-                MemberChange::Away => self.presence(participant, Path::Relay, false),
-                // Who is still connected here did not leave: the relay only ran out of patience.
-                MemberChange::Left if self.links.contains_key(&participant) => {
-                    self.presence(participant, Path::Relay, false);
-                }
-                MemberChange::Left => self.left(participant),
-            },
+            RecorderEvent::Relay { connected } => self.handle(RecorderInput::Relay { connected }),
+            RecorderEvent::Member { participant, change, .. } => {
+                self.handle(RecorderInput::Member { participant, change });
+            }
             RecorderEvent::Levels(levels) => {
                 if let Some(local) = &self.local {
                     // A full queue only means that newer levels are on their way.
@@ -199,7 +170,7 @@ impl Engine {
                 }
             }
             RecorderEvent::Link(link) => self.linked(link),
-            RecorderEvent::RoomClosed => self.room(RoomInput::RelayLost),
+            RecorderEvent::RoomClosed => self.handle(RecorderInput::Relay { connected: false }),
             RecorderEvent::Refused(error) => self.tell(HostEvent::Problem { error }),
         }
     }
@@ -239,123 +210,77 @@ impl Engine {
                 }
             }
         });
-        let visible = self.parts.shelf.entries(peer.host);
-        self.links.insert(participant, Linked { peer: peer.clone(), outbox, generation });
-        if !peer.passing {
-            self.tracks.entry(participant).or_default().link_changed();
-            let microphone = peer.role == Role::Participant;
-            let Peer { role, host, name, .. } = peer;
-            self.room(RoomInput::Entered { participant, role, host, name, microphone });
-            self.presence(participant, Path::Link, true);
-        }
-        self.drain();
-        let state = self.parts.room.state(now());
-        self.send(participant, ToParticipant::State { state: Box::new(state) });
-        self.send(participant, ToParticipant::Recordings { entries: visible });
-        self.announce(participant);
+        self.links.insert(participant, Linked { outbox, generation });
+        self.handle(RecorderInput::Linked(peer));
     }
 
-    pub(super) fn link_closed(&mut self, participant: ParticipantId) {
-        let Some(link) = self.links.remove(&participant) else { return };
-        for take in self.takes.values_mut() {
-            if let Some(track) = take.tracks.get_mut(&participant) {
-                track.backfill.handle(BackfillInput::LinkDown);
-                // The last word on what was held, should nobody come back to send it.
-                if let Some(inventory) = track.backfill.inventory().filter(|inventory| !inventory.complete)
-                    && !self.parts.writer.append(take.recording, participant, Record::Inventory(inventory.clone()))
-                {
-                    tracing::warn!("the disk is behind; an inventory is not in the journal");
-                }
-            }
-        }
-        if !link.peer.passing {
-            self.presence(participant, Path::Link, false);
-        }
-    }
-
-    pub(super) fn left(&mut self, participant: ParticipantId) {
-        let gone = Record::Left(PersonLeft { participant, at: now() });
-        for take in self.takes.values_mut() {
-            if let Some(track) = take.tracks.get_mut(&participant) {
-                track.left = true;
-                if !self.parts.writer.note(take.recording, gone.clone()) {
-                    tracing::warn!("the disk is behind; a goodbye is not in the journal");
-                }
-            }
-        }
-        self.room(RoomInput::Left { participant });
-    }
-
-    fn presence(&mut self, participant: ParticipantId, path: Path, up: bool) {
-        self.room(RoomInput::Presence { participant, path, up });
-    }
-
-    pub(super) fn room(&mut self, input: RoomInput) {
-        self.parts.room.handle(now(), input);
-    }
-
-    /// Does all that the room wants.
-    pub(super) fn drain(&mut self) {
-        while let Some(output) = self.parts.room.poll_output() {
-            self.output(output);
-        }
-    }
-
-    fn output(&mut self, output: Output) {
-        match output {
-            Output::Begin { recording, at, title, started_by } => self.begin(recording, at, title, started_by),
-            Output::End { recording, at } => self.end_take(recording, at),
-            Output::Pause { recording, at } => self.interrupt(recording, at, IntervalEdge::Pause),
-            Output::Resume { recording, at } => self.interrupt(recording, at, IntervalEdge::Resume),
-            Output::Mark { recording, at, text, by } => {
-                self.remark(recording, Record::Marker(MarkerSet { recording, at, text, by }));
-            }
-            Output::Described { recording, title, notes } => {
-                self.remark(recording, Record::Described(Described { title, notes }));
-            }
-            Output::Warning { recording, warning } => self.tell(HostEvent::warning(recording, warning)),
-            Output::WantsRecording => match random::bytes().map(RecordingId::from_bytes) {
-                Ok(fresh) => self.room(RoomInput::AutoStart { fresh }),
-                Err(error) => self.tell(HostEvent::Problem { error }),
+    fn link_event(&mut self, from: ParticipantId, event: LinkEvent<ToRecorder>) {
+        let input = match event {
+            LinkEvent::Message(ToRecorder::Request { id, based_on, command }) => match fresh() {
+                Ok(fresh) => RecorderInput::Request { from, id, based_on, command, fresh },
+                Err(error) => return self.send(from, ToParticipant::Answer { id, result: Err(error) }),
             },
-            Output::Discard { recording } => self.discard(recording),
-            Output::Channel { recording, participant, index } => self.channel(recording, participant, index),
-            Output::Reply { to, id, result } => self.send(to, ToParticipant::Answer { id, result }),
-            Output::Changed => self.publish(),
-            Output::Person { participant, change } => self.person_changed(participant, change),
-            Output::RoomClosed => {
-                self.links.values().for_each(|link| link.outbox.send(ToParticipant::RoomClosed));
-                self.parts.endpoint.close_room();
-                self.tell(HostEvent::RoomClosed);
+            LinkEvent::Message(message) => RecorderInput::Message { from, message },
+            LinkEvent::Media { timestamp, opus } => RecorderInput::Media { from, timestamp, opus: opus.into() },
+            LinkEvent::Bulk(records) => RecorderInput::Bulk { from, records: records.into() },
+            LinkEvent::Exchange(exchange) => RecorderInput::Exchange { from, exchange },
+            LinkEvent::Closed => {
+                self.links.remove(&from);
+                RecorderInput::LinkClosed { participant: from }
             }
+        };
+        self.handle(input);
+    }
+
+    fn written(&mut self, written: Written) {
+        self.handle(match written {
+            Written::Open { recording } => RecorderInput::JournalOpen { recording },
+            Written::Durable { recording, participant, coverage } => {
+                RecorderInput::Durable { recording, participant, coverage }
+            }
+            Written::Failed { recording, error } => {
+                RecorderInput::JournalFailed { recording, reason: error.to_string() }
+            }
+        });
+    }
+
+    fn output(&mut self, output: RecorderOutput) {
+        match output {
+            RecorderOutput::Send { to, message } => self.send(to, message),
+            RecorderOutput::SendList { to, host } => {
+                self.send(to, ToParticipant::Recordings { entries: self.parts.desk.shelf.entries(host) });
+            }
+            RecorderOutput::Shelf { from, host, id, command } => {
+                let Some(link) = self.links.get(&from) else { return };
+                let (shelf, outbox) = (self.parts.desk.shelf.clone(), link.outbox.clone());
+                tokio::spawn(async move {
+                    let result = shelf.answer(host, command).await;
+                    outbox.send(ToParticipant::Answer { id, result });
+                });
+            }
+            RecorderOutput::PublishState(state) => self.parts.endpoint.publish_state(*state),
+            RecorderOutput::Finalize { recording, maps } => self.finalize(recording, maps),
+            RecorderOutput::FinalizeFound { recording } => self.finalize_found(recording),
+            RecorderOutput::Publish { recording } => self.submit(recording),
+            RecorderOutput::CloseRoom => self.parts.endpoint.close_room(),
+            RecorderOutput::Event(event) => self.tell(event),
         }
     }
 
-    fn step(&mut self) {
-        let now = now();
-        if self.parts.room.next_deadline().is_some_and(|deadline| deadline <= now) {
-            self.room(RoomInput::Tick);
+    fn send(&self, participant: ParticipantId, message: ToParticipant) {
+        if let Some(link) = self.links.get(&participant) {
+            link.outbox.send(message);
         }
-        self.ask_for_missing(now);
-        let links = &self.links;
-        let settled = |take: &&OpenTake| take.settled(now, |participant| links.contains_key(&participant));
-        let settled: Vec<_> = self.takes.values().filter(settled).map(|take| take.recording).collect();
-        settled.into_iter().for_each(|recording| self.finish(recording));
     }
 
-    /// Whether all is done that must be done before the program ends, or that there was time for.
-    fn is_over(&mut self) -> bool {
-        let Some(ending) = &mut self.ending else { return false };
-        if !self.takes.is_empty() || !self.finalizing.is_empty() {
-            return false;
+    pub(super) fn tell(&self, event: HostEvent) {
+        if let Err(mpsc::error::TrySendError::Full(event)) = self.parts.events.try_send(event) {
+            tracing::warn!(?event, "nobody reads the events; one is dropped");
         }
-        let until = *ending.until.get_or_insert_with(|| Instant::now() + ending.drain);
-        self.uploading.is_empty() || Instant::now() >= until
     }
 
     async fn end(mut self) {
-        let Some(ending) = self.ending.take() else { return };
-        tracing::info!(unfinished = self.uploading.len(), "uploads go on at the next start");
+        tracing::info!(unfinished = self.parts.end.uploading(), "uploads go on at the next start");
         // What was said last, such as that the room is closed, must not be lost in the queues.
         let flushing = async {
             for link in self.links.values() {
@@ -369,9 +294,16 @@ impl Engine {
         if let Some(relay) = self.parts.own_relay.take() {
             relay.shutdown().await;
         }
-        // Whoever asked may have stopped waiting.
-        let _unheard = ending.done.send(());
+        if let Some(done) = self.ending.take() {
+            // Whoever asked may have stopped waiting.
+            let _unheard = done.send(());
+        }
     }
+}
+
+/// The id of a recording that may begin.
+fn fresh() -> Result<RecordingId, ErrorReport> {
+    random::bytes().map(RecordingId::from_bytes)
 }
 
 /// Forwards news of the list.

@@ -1,34 +1,32 @@
 //! A room and its recorder.
 
+mod desk;
 mod engine;
 mod finish;
 mod folder;
 mod room_file;
 mod shelf;
-mod take;
-mod taking;
-mod telling;
-mod track;
 mod writer;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use roomtone_clock::now;
+use roomtone_engine::{HostEvent, RecorderEnd, Setup};
 use roomtone_protocol::catalog::Reach;
+use roomtone_protocol::channel::Peer;
 use roomtone_protocol::state::Role;
 use roomtone_protocol::{ErrorReport, Invite, code};
 use roomtone_recorder::BitDepth;
 use roomtone_session::{Config, Room};
 use roomtone_storage::{Catalog, KeyTemplate, Publisher, PublisherSettings};
-use roomtone_transport::{ParticipantEvent as DoorEvent, Peer, RecorderConfig, RecorderEndpoint};
+use roomtone_transport::{ParticipantEvent as DoorEvent, RecorderConfig, RecorderEndpoint};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::bucket;
 use crate::data_dir::{DataDir, Start, io};
-use crate::events::HostEvent;
 use crate::settings::{BucketChoice, Settings};
-use engine::{Engine, Input, Order, Parts, watch_list};
+use desk::HostDesk;
+use engine::{Engine, Input, Order, Parts, moment, watch_list};
 use writer::Writer;
 
 /// What a room is called where nobody says otherwise.
@@ -131,8 +129,9 @@ impl Host {
             }
         });
         watch_list(catalog.watch(), inbox.clone());
+        let opened = moment();
         let room = Room::new(
-            now(),
+            opened.clock,
             Config {
                 room: open.room,
                 name: name.clone(),
@@ -146,11 +145,10 @@ impl Host {
             },
         );
         let shelf = shelf::Shelf::new(configured.bucket, catalog, open.room, name.clone(), data_dir);
+        let setup = Setup { me: start.identity.participant(), room: open.room, name: name.clone() };
         let mut engine = Engine::new(Parts {
-            room,
-            me: start.identity.participant(),
-            room_id: open.room,
-            room_name: name.clone(),
+            end: RecorderEnd::new(opened, setup, room),
+            desk: HostDesk { writer, shelf, recordings: recordings.clone() },
             bit_depth: match settings.bit_depth {
                 Some(16) => BitDepth::Int16,
                 Some(32) => BitDepth::Float32,
@@ -159,8 +157,6 @@ impl Host {
             },
             endpoint: Arc::new(endpoint),
             own_relay: open.own_relay,
-            writer,
-            shelf,
             publisher: Arc::new(publisher),
             recordings,
             events,

@@ -1,24 +1,21 @@
 //! Somebody in a room: microphone and spool on this side, the recorder on the other.
 
-mod cuts;
 mod engine;
-mod keeper;
-mod microphone;
-mod recorder;
 
-use roomtone_capture::{Capture, CaptureConfig, CaptureEvent, MicrophoneSpec, PreRoll, Spool};
+use roomtone_capture::{Capture, CaptureConfig, CaptureEvent, MicrophoneSpec, Spool};
+use roomtone_clock::now;
+pub(crate) use roomtone_engine::unreachable_recorder;
+use roomtone_engine::{ParticipantEnd, ParticipantEvent};
 use roomtone_protocol::channel::{Answer, Command};
 use roomtone_protocol::state::Role;
-use roomtone_protocol::{ErrorReport, Invite, ParticipantId, code};
+use roomtone_protocol::{ErrorReport, Invite, ParticipantId};
 use roomtone_transport::{ParticipantConfig, ParticipantEndpoint};
 use std::net::IpAddr;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::data_dir::{DataDir, Start};
-use crate::events::ParticipantEvent;
 use crate::host::LocalDoor;
 use engine::{Door, Engine};
-use keeper::Keeper;
 
 /// Packets between the capture worker and the engine: ten seconds, for a disk that stalls.
 const CAPTURE_QUEUE: usize = 512;
@@ -121,10 +118,10 @@ impl Participant {
                 Capture::start(options.microphone.clone(), config, Box::new(sink)).map_err(ErrorReport::from)
             })
             .transpose()?;
-        let keeper = Keeper::new(PreRoll::new(PreRoll::WINDOW), spool, capturing);
+        let end = ParticipantEnd::new(now(), me, spool, capturing, options.stay);
         let (orders, order_queue) = mpsc::channel(32);
         let (events, event_queue) = mpsc::channel(256);
-        let engine = Engine::new(me, options.stay, door, keeper, capture, events);
+        let engine = Engine::new(end, door, capture, events);
         tokio::spawn(engine.run(door_events, capture_events, order_queue));
         Ok((Self { me, orders }, event_queue))
     }
@@ -163,13 +160,4 @@ impl Participant {
             let _ended = gone.await;
         }
     }
-}
-
-/// The recorder cannot be asked just now.
-pub(crate) fn unreachable_recorder() -> ErrorReport {
-    ErrorReport::new(
-        code::RECORDER_UNREACHABLE,
-        "the room's recorder cannot be reached",
-        "check that the host's program runs; what you say is kept here meanwhile",
-    )
 }

@@ -1,43 +1,39 @@
 //! What everybody is told: the room's state, the list, and the events of whoever drives the host.
 
-use roomtone_clock::now;
 use roomtone_packets::{NameGiven, Record};
 use roomtone_protocol::ParticipantId;
 use roomtone_protocol::channel::ToParticipant;
 use roomtone_protocol::state::RoomState;
 use roomtone_session::PersonChange;
-use tokio::sync::mpsc;
 
-use super::engine::Engine;
+use super::{Desk, Output, RecorderEnd};
 use crate::events::HostEvent;
 use crate::lines::{person_line, recording_lines};
 
-impl Engine {
+impl RecorderEnd {
     pub(super) fn publish(&mut self) {
-        let state = self.parts.room.state(now());
-        self.parts.endpoint.publish_state(state.clone());
-        for link in self.links.values() {
-            link.outbox.send(ToParticipant::State { state: Box::new(state.clone()) });
-        }
+        let state = self.room.state(self.now.clock);
+        self.outputs.push_back(Output::PublishState(Box::new(state.clone())));
+        self.send_to_all(&ToParticipant::State { state: Box::new(state.clone()) });
         self.tell_lines(&state);
     }
 
     fn tell_lines(&mut self, state: &RoomState) {
         let lines = recording_lines(state);
-        for line in lines.iter().filter(|line| !self.lines.contains(line)) {
-            self.tell(HostEvent::RecordingState(line.clone()));
+        let before = std::mem::replace(&mut self.lines, lines.clone());
+        for line in lines.into_iter().filter(|line| !before.contains(line)) {
+            self.tell(HostEvent::RecordingState(line));
         }
-        self.lines = lines;
     }
 
-    pub(super) fn person_changed(&mut self, participant: ParticipantId, change: PersonChange) {
-        let state = self.parts.room.state(now());
+    pub(super) fn person_changed(&mut self, desk: &mut dyn Desk, participant: ParticipantId, change: PersonChange) {
+        let state = self.room.state(self.now.clock);
         let Some(line) = state.person(participant).map(person_line) else { return };
         if change == PersonChange::Renamed {
             let name = self.label(participant);
             for take in self.takes.values().filter(|take| take.channels.contains(&participant)) {
                 let given = Record::Name(NameGiven { participant, name: name.clone() });
-                if !self.parts.writer.note(take.recording, given) {
+                if !desk.note(take.recording, given) {
                     tracing::warn!("the disk is behind; a new name is noted when the recording is finalized");
                 }
             }
@@ -52,28 +48,29 @@ impl Engine {
     }
 
     pub(super) fn listed(&mut self) {
-        for link in self.links.values() {
-            let entries = self.parts.shelf.entries(link.peer.host);
-            link.outbox.send(ToParticipant::Recordings { entries });
-        }
+        let lists = self.links.iter().map(|(&to, link)| Output::SendList { to, host: link.peer.host });
+        self.outputs.extend(lists);
         self.tell(HostEvent::RecordingsChanged);
     }
 
     /// What to call somebody in files.
     pub(super) fn label(&self, participant: ParticipantId) -> String {
-        let state = self.parts.room.state(now());
+        let state = self.room.state(self.now.clock);
         state.person(participant).map_or_else(|| participant.short(), |person| person.label.clone())
     }
 
-    pub(super) fn send(&self, participant: ParticipantId, message: ToParticipant) {
-        if let Some(link) = self.links.get(&participant) {
-            link.outbox.send(message);
+    pub(super) fn send(&mut self, participant: ParticipantId, message: ToParticipant) {
+        if self.links.contains_key(&participant) {
+            self.outputs.push_back(Output::Send { to: participant, message });
         }
     }
 
-    pub(super) fn tell(&self, event: HostEvent) {
-        if let Err(mpsc::error::TrySendError::Full(event)) = self.parts.events.try_send(event) {
-            tracing::warn!(?event, "nobody reads the events; one is dropped");
-        }
+    pub(super) fn send_to_all(&mut self, message: &ToParticipant) {
+        let sends = self.links.keys().map(|&to| Output::Send { to, message: message.clone() });
+        self.outputs.extend(sends);
+    }
+
+    pub(super) fn tell(&mut self, event: HostEvent) {
+        self.outputs.push_back(Output::Event(event));
     }
 }

@@ -1,27 +1,18 @@
 //! What the recorder says, and what is done about it.
 
-use std::time::Duration;
-
 use roomtone_protocol::channel::ToParticipant;
 use roomtone_protocol::state::RoomState;
-use tokio::time::Instant;
 
-use super::engine::{Engine, Next};
+use super::{Output, PacketStore, ParticipantEnd};
 use crate::events::ParticipantEvent;
 use crate::lines::recording_lines;
 
-/// How long a file that is over waits after the end of the recording until all of it is safe: longer than the recorder
-/// asks for what is missing.
-const LAST_CALL: Duration = Duration::from_secs(90);
-
-impl Engine {
-    pub(super) fn message(&mut self, message: ToParticipant) -> Next {
+impl<S: PacketStore> ParticipantEnd<S> {
+    pub(super) fn message(&mut self, message: ToParticipant) {
         match message {
             // The transport has dealt with these two.
             ToParticipant::Hello(_) | ToParticipant::ClockPing { .. } => {}
-            ToParticipant::Refused { error } => {
-                return Next::End { reason: error.code.clone(), error: Some(error) };
-            }
+            ToParticipant::Refused { error } => self.refused(error),
             ToParticipant::State { state } => {
                 if !self.joined {
                     self.joined = true;
@@ -41,16 +32,13 @@ impl Engine {
             }
             ToParticipant::SpoolUntil { recording, until } => {
                 self.keeper.keep_until(recording, until);
-                if let Some(goodbye) = &mut self.goodbye {
-                    goodbye.until.get_or_insert(Instant::now() + LAST_CALL);
-                }
+                self.last_call();
                 self.send_inventory(recording, false);
             }
             ToParticipant::Want { recording, ranges } => {
                 let messages = self.keeper.messages(recording, &ranges);
-                if let (Some(messages), Some(link)) = (self.spooled(messages), &self.link) {
-                    messages.into_iter().for_each(|records| link.bulk(records));
-                }
+                let messages = self.spooled(messages).into_iter().flatten();
+                self.outputs.extend(messages.map(Output::Bulk));
             }
             ToParticipant::Durable { recording, complete, .. } => self.keeper.durable(recording, complete),
             ToParticipant::Archived { recording } => {
@@ -62,15 +50,13 @@ impl Engine {
                 self.spooled(discarded);
             }
             ToParticipant::Answer { id, result } => {
-                if let Some(asked) = self.requests.remove(&id) {
-                    // Whoever asked may have stopped waiting.
-                    drop(asked.reply.send(result));
+                if self.requests.remove(&id).is_some() {
+                    self.outputs.push_back(Output::Answer { id, result });
                 }
             }
             ToParticipant::Recordings { entries } => self.tell(ParticipantEvent::RecordingsChanged { entries }),
-            ToParticipant::RoomClosed => return self.room_closed(),
+            ToParticipant::RoomClosed => self.room_closed(),
         }
-        Next::On
     }
 
     pub(super) fn state_changed(&mut self, state: RoomState) {
@@ -78,11 +64,11 @@ impl Engine {
             return;
         }
         let lines = recording_lines(&state);
-        for line in lines.iter().filter(|line| !self.lines.contains(line)) {
-            self.tell(ParticipantEvent::RecordingState(line.clone()));
+        let before = std::mem::replace(&mut self.lines, lines.clone());
+        for line in lines.into_iter().filter(|line| !before.contains(line)) {
+            self.tell(ParticipantEvent::RecordingState(line));
         }
-        self.lines = lines;
-        self.tell_periodic(ParticipantEvent::State(Box::new(state.clone())));
+        self.tell(ParticipantEvent::State(Box::new(state.clone())));
         self.state = Some(state);
     }
 }

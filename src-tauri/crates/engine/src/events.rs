@@ -1,5 +1,6 @@
 //! What host and participant report to whoever drives them. Serialised, these are the lines of `roomtone … --json`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,8 +9,6 @@ use roomtone_protocol::state::{RecordingState, RoomState};
 use roomtone_protocol::{ErrorReport, ParticipantId, RecordingId, RoomId};
 use roomtone_session::Warning;
 use serde::Serialize;
-
-use crate::view::Levels;
 
 /// From a host.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -153,7 +152,7 @@ pub enum ParticipantEvent {
     /// Who speaks how loud, in dBFS.
     Speaking {
         /// By participant.
-        levels: Levels,
+        levels: BTreeMap<ParticipantId, f32>,
     },
     /// A recording changed its state, or a second of it went by.
     RecordingState(RecordingLine),

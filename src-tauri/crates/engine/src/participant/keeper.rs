@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use roomtone_capture::{PreRoll, Spool, SpoolError};
+use roomtone_capture::{PreRoll, SpoolError};
 use roomtone_packets::{Coverage, Packet, Record, encode};
 use roomtone_protocol::channel::{Hole, Inventory, MAX_MESSAGE_BYTES};
 use roomtone_protocol::{ClockNs, IndexRange, RecordingId};
 
+use super::PacketStore;
 use super::cuts::{Cuts, Times};
 
 /// A packet lasts 20 ms.
@@ -22,9 +23,10 @@ const MARGIN_NS: i64 = 5 * PACKET_NS;
 const CAPTURE_DELAY_NS: i64 = 12_000_000_000;
 
 /// Keeps packets for the recordings that want them.
-pub(crate) struct Keeper {
+#[derive(Debug)]
+pub(super) struct Keeper<S> {
     pre_roll: PreRoll,
-    spool: Spool,
+    spool: S,
     wanted: BTreeMap<RecordingId, Wanted>,
     holes: Vec<Hole>,
     times: Times,
@@ -35,6 +37,7 @@ pub(crate) struct Keeper {
 }
 
 /// A recording that runs, or that is not known to be safe yet.
+#[derive(Debug)]
 struct Wanted {
     from: ClockNs,
     until: Option<ClockNs>,
@@ -60,8 +63,8 @@ impl Wanted {
     }
 }
 
-impl Keeper {
-    pub(crate) fn new(pre_roll: PreRoll, spool: Spool, capturing: bool) -> Self {
+impl<S: PacketStore> Keeper<S> {
+    pub(super) fn new(pre_roll: PreRoll, spool: S, capturing: bool) -> Self {
         Self {
             pre_roll,
             spool,
@@ -74,7 +77,7 @@ impl Keeper {
     }
 
     /// Takes a packet from the microphone; true if a recording wants it, so that it should be sent as well.
-    pub(crate) fn captured(&mut self, packet: &Packet, at: ClockNs) -> Result<bool, SpoolError> {
+    pub(super) fn captured(&mut self, packet: &Packet, at: ClockNs) -> Result<bool, SpoolError> {
         let end = ClockNs(at.0 + PACKET_NS);
         self.captured_until = Some(end);
         self.pre_roll.push(packet.clone(), at);
@@ -90,17 +93,17 @@ impl Keeper {
     }
 
     /// Samples that the device never delivered.
-    pub(crate) fn hole(&mut self, hole: Hole) {
+    pub(super) fn hole(&mut self, hole: Hole) {
         self.holes.push(hole);
     }
 
     /// The microphone delivers nothing more.
-    pub(crate) fn capture_over(&mut self) {
+    pub(super) fn capture_over(&mut self) {
         self.over = true;
     }
 
     /// A recording wants everything from `from` on; what memory holds of it goes to the spool.
-    pub(crate) fn keep_from(&mut self, recording: RecordingId, from: ClockNs) -> Result<(), SpoolError> {
+    pub(super) fn keep_from(&mut self, recording: RecordingId, from: ClockNs) -> Result<(), SpoolError> {
         let known = self.wanted.get(&recording).map(|wanted| wanted.from);
         // Every new connection tells the instant again, and every exchange moves it a little: only the first counts,
         // or the spool would hold stretches twice.
@@ -116,7 +119,7 @@ impl Keeper {
     }
 
     /// A recording ended at `until`.
-    pub(crate) fn keep_until(&mut self, recording: RecordingId, until: ClockNs) {
+    pub(super) fn keep_until(&mut self, recording: RecordingId, until: ClockNs) {
         if let Some(wanted) = self.wanted.get_mut(&recording) {
             wanted.until = Some(until);
         }
@@ -125,7 +128,7 @@ impl Keeper {
     /// A recording was paused from `from` to `until`; None as long as it is. What was said in between is not kept and not
     /// sent, and what was taken before the pause was known is not given away. Where a pause that is over cut off too
     /// much, memory still has it.
-    pub(crate) fn cut(
+    pub(super) fn cut(
         &mut self,
         recording: RecordingId,
         number: u32,
@@ -152,18 +155,18 @@ impl Keeper {
     }
 
     /// The recordings that an inventory is due for.
-    pub(crate) fn open(&self) -> Vec<RecordingId> {
+    pub(super) fn open(&self) -> Vec<RecordingId> {
         self.wanted.iter().filter(|(_, wanted)| !wanted.durable).map(|(&recording, _)| recording).collect()
     }
 
     /// Recordings of earlier starts that the spool still holds. Nothing is added to them; the recorder says when they
     /// may go.
-    pub(crate) fn kept(&self) -> Vec<RecordingId> {
+    pub(super) fn kept(&self) -> Vec<RecordingId> {
         self.spool.recordings().into_iter().filter(|recording| !self.wanted.contains_key(recording)).collect()
     }
 
     /// What is held of a recording. `leaving`: nothing more will come, although the recording may go on.
-    pub(crate) fn inventory(&self, now: ClockNs, recording: RecordingId, leaving: bool) -> Inventory {
+    pub(super) fn inventory(&self, now: ClockNs, recording: RecordingId, leaving: bool) -> Inventory {
         let wanted = self.wanted.get(&recording);
         let past_end = wanted.is_some_and(|wanted| {
             self.captured_until.is_some_and(|end| wanted.ended_by(end))
@@ -180,7 +183,7 @@ impl Keeper {
     }
 
     /// The packets of these ranges, framed, in messages that the channel takes.
-    pub(crate) fn messages(
+    pub(super) fn messages(
         &mut self,
         recording: RecordingId,
         ranges: &[IndexRange],
@@ -206,26 +209,26 @@ impl Keeper {
     }
 
     /// The recorder told what it holds for good.
-    pub(crate) fn durable(&mut self, recording: RecordingId, complete: bool) {
+    pub(super) fn durable(&mut self, recording: RecordingId, complete: bool) {
         if let Some(wanted) = self.wanted.get_mut(&recording) {
             wanted.durable = complete;
         }
     }
 
     /// The bucket has it: the spool may go.
-    pub(crate) fn archived(&mut self, recording: RecordingId) -> Result<(), SpoolError> {
+    pub(super) fn archived(&mut self, recording: RecordingId) -> Result<(), SpoolError> {
         self.wanted.remove(&recording);
         self.spool.archive(recording)
     }
 
     /// It was discarded on purpose: nothing of it may stay.
-    pub(crate) fn discard(&mut self, recording: RecordingId) -> Result<(), SpoolError> {
+    pub(super) fn discard(&mut self, recording: RecordingId) -> Result<(), SpoolError> {
         self.wanted.remove(&recording);
         self.spool.discard(recording)
     }
 
     /// Whether all that was kept is safe at the recorder.
-    pub(crate) fn safe(&self) -> bool {
+    pub(super) fn safe(&self) -> bool {
         self.wanted.values().all(|wanted| wanted.durable)
     }
 }

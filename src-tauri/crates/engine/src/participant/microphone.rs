@@ -3,11 +3,11 @@
 use roomtone_capture::{CaptureEvent, DeviceProblem};
 use roomtone_protocol::channel::ToRecorder;
 
-use super::engine::{Door, Engine, Goodbye, Next, Parting};
+use super::{Output, PacketStore, ParticipantEnd};
 use crate::events::{AlarmKind, ParticipantEvent};
 
-impl Engine {
-    pub(super) fn captured(&mut self, event: CaptureEvent) -> Next {
+impl<S: PacketStore> ParticipantEnd<S> {
+    pub(super) fn captured(&mut self, event: CaptureEvent) {
         match event {
             CaptureEvent::Segment(segment) => {
                 self.tell(ParticipantEvent::Microphone { device: segment.device.clone() });
@@ -20,23 +20,15 @@ impl Engine {
             }
             CaptureEvent::Packet { packet, captured_at } => {
                 let live = self.keeper.captured(&packet, captured_at);
-                if self.spooled(live) == Some(true)
-                    && let Some(link) = &self.link
-                {
+                if self.spooled(live) == Some(true) && self.linked {
                     // The low 32 bits of the index are its RTP timestamp (RFC 3550, section 5.1).
                     let timestamp = (packet.index.0 & u64::from(u32::MAX)) as u32;
-                    if let Err(error) = link.link().send_media(timestamp, packet.opus.into()) {
-                        tracing::debug!(%error, "the packet is asked for over the next link");
-                    }
+                    self.outputs.push_back(Output::Media { timestamp, opus: packet.opus });
                 }
             }
             CaptureEvent::Hole(hole) => self.keeper.hole(hole),
             CaptureEvent::Muted { segment, from, muted } => self.send(ToRecorder::Muted { segment, from, muted }),
-            CaptureEvent::Level { dbfs } => match &self.door {
-                Door::Relay(endpoint) => endpoint.send_level(dbfs),
-                // A full queue only means that a newer level is on its way.
-                Door::Local(levels) => drop(levels.try_send(dbfs)),
-            },
+            CaptureEvent::Level { dbfs } => self.outputs.push_back(Output::Level(dbfs)),
             CaptureEvent::Device { name, problem } => {
                 if let Some(problem) = problem {
                     let kind = match problem {
@@ -54,11 +46,9 @@ impl Engine {
                 self.keeper.capture_over();
                 self.send_inventories(false);
                 if !self.stay {
-                    let parting = Parting::Leaving;
-                    self.goodbye.get_or_insert(Goodbye { parting, until: None, done: Vec::new() });
+                    self.nothing_more_to_say();
                 }
             }
         }
-        Next::On
     }
 }

@@ -14,7 +14,7 @@ const DEVIATION_NS: i64 = 1_000_000;
 
 /// The pauses of one recording, on the participant's clock.
 #[derive(Debug, Default)]
-pub(crate) struct Cuts {
+pub(super) struct Cuts {
     by_number: BTreeMap<u32, Cut>,
 }
 
@@ -27,7 +27,7 @@ struct Cut {
 impl Cuts {
     /// The recorder told of a pause. True if it is news: every new link tells all of them again, and every comparison
     /// of the clocks moves them a little, but only what was told first counts.
-    pub(crate) fn learn(&mut self, number: u32, from: ClockNs, until: Option<ClockNs>) -> bool {
+    pub(super) fn learn(&mut self, number: u32, from: ClockNs, until: Option<ClockNs>) -> bool {
         let room = self.by_number.len() < MAX_CUTS;
         match self.by_number.get_mut(&number) {
             Some(known) if known.until.is_none() && until.is_some() => known.until = until,
@@ -38,7 +38,7 @@ impl Cuts {
     }
 
     /// What is cut out, `margin` away from the edges: from, until, where None is for ever.
-    pub(crate) fn inside(&self, margin_ns: i64) -> impl Iterator<Item = (ClockNs, Option<ClockNs>)> + '_ {
+    pub(super) fn inside(&self, margin_ns: i64) -> impl Iterator<Item = (ClockNs, Option<ClockNs>)> + '_ {
         let shrunk = move |cut: &Cut| {
             let until = cut.until.map(|until| ClockNs(until.0.saturating_sub(margin_ns)));
             (ClockNs(cut.from.0.saturating_add(margin_ns)), until)
@@ -47,14 +47,14 @@ impl Cuts {
     }
 
     /// Whether all that was captured from `start` to `end` is cut out.
-    pub(crate) fn hides(&self, start: ClockNs, end: ClockNs, margin_ns: i64) -> bool {
+    pub(super) fn hides(&self, start: ClockNs, end: ClockNs, margin_ns: i64) -> bool {
         self.inside(margin_ns).any(|(from, until)| from <= start && until.is_none_or(|until| end <= until))
     }
 }
 
 /// When which sample was captured, since the program started.
 #[derive(Debug, Default)]
-pub(crate) struct Times {
+pub(super) struct Times {
     runs: Vec<Run>,
 }
 
@@ -84,7 +84,7 @@ impl Run {
 
 impl Times {
     /// A packet was captured at `at`.
-    pub(crate) fn push(&mut self, packet: &Packet, at: ClockNs) {
+    pub(super) fn push(&mut self, packet: &Packet, at: ClockNs) {
         let (from, to) = (packet.index.0, packet.range().to.0);
         match self.runs.last_mut() {
             Some(run)
@@ -99,7 +99,7 @@ impl Times {
     }
 
     /// The samples that were captured in `from..until`.
-    pub(crate) fn within(&self, from: ClockNs, until: Option<ClockNs>) -> impl Iterator<Item = IndexRange> + '_ {
+    pub(super) fn within(&self, from: ClockNs, until: Option<ClockNs>) -> impl Iterator<Item = IndexRange> + '_ {
         self.runs.iter().filter_map(move |run| run.within(from, until))
     }
 }

@@ -14,6 +14,7 @@ const CONNECTED_NS: i64 = 60_000_000_000;
 const AWAY_NS: i64 = 12_000_000_000;
 
 /// One recording that still takes packets.
+#[derive(Debug)]
 pub(super) struct OpenTake {
     pub(super) recording: RecordingId,
     pub(super) from: ClockNs,
@@ -28,7 +29,7 @@ pub(super) struct OpenTake {
 }
 
 /// One participant's part of it.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct TakeTrack {
     pub(super) received: Coverage,
     pub(super) durable: Coverage,

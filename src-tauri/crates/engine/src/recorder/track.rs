@@ -2,28 +2,24 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use roomtone_clock::now;
 use roomtone_packets::{ClockExchange, MutedFrom, Packet, Record, Scanned, Scanner};
-use roomtone_protocol::channel::{Anchor, Command, Segment, ToParticipant, ToRecorder};
+use roomtone_protocol::channel::{Anchor, Command, Inventory, Peer, Segment, ToParticipant, ToRecorder};
 use roomtone_protocol::{CommandId, ParticipantId, RecordingId, SegmentKey};
 use roomtone_recorder::{BackfillInput, TrackClock, packet_samples};
 use roomtone_session::{Caller, Input as RoomInput};
-use roomtone_transport::{LinkEvent, Peer};
 
-use super::engine::Engine;
-use crate::outbox::Outbox;
-use crate::random;
+use super::{Desk, Output, RecorderEnd};
 
 /// A link that is up.
+#[derive(Debug)]
 pub(super) struct Linked {
     pub(super) peer: Peer,
-    pub(super) outbox: Outbox<ToParticipant>,
     /// Tells this link from the one before it.
     pub(super) generation: u64,
 }
 
 /// One participant's clock and segments, for as long as the host runs.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Track {
     pub(super) clock: TrackClock,
     pub(super) segments: Vec<Segment>,
@@ -49,7 +45,14 @@ impl Track {
         let segments = self.segments.iter().cloned().map(Record::Segment);
         let anchors = self.anchors.values().copied().map(Record::Anchor);
         let mute = self.mute.map(Record::Muted);
-        segments.chain(anchors).chain(mute).chain(self.exchanges.iter().copied().map(Record::ClockExchange)).collect()
+        // All that is decided: two recordings of one track agree about every sample at their seam.
+        let stretches = self.clock.stretches().copied().map(Record::MapStretch);
+        segments
+            .chain(stretches)
+            .chain(anchors)
+            .chain(mute)
+            .chain(self.exchanges.iter().copied().map(Record::ClockExchange))
+            .collect()
     }
 
     fn compare(&mut self, exchange: ClockExchange) {
@@ -62,41 +65,42 @@ impl Track {
     }
 }
 
-impl Engine {
-    pub(super) fn link_event(&mut self, participant: ParticipantId, event: LinkEvent<ToRecorder>) {
-        match event {
-            LinkEvent::Message(message) => self.message(participant, message),
-            LinkEvent::Media { timestamp, opus } => {
-                let place = self.tracks.get(&participant).and_then(|track| track.clock.extend(timestamp));
-                // Without a segment to belong to, the packet is asked for again once its segment is known.
-                if let (Some((segment, index)), Some(samples)) = (place, packet_samples(&opus)) {
-                    self.received(participant, Packet { segment, index, samples, opus: opus.to_vec() });
-                }
-            }
-            LinkEvent::Bulk(records) => {
-                let mut scanner = Scanner::default();
-                scanner.push(&records);
-                while let Some(scanned) = scanner.next_scanned() {
-                    if let Scanned::Record { record: Record::Packet(packet), .. } = scanned {
-                        self.received(participant, packet);
-                    }
-                }
-            }
-            LinkEvent::Exchange(exchange) => {
-                if let Some(track) = self.tracks.get_mut(&participant) {
-                    track.compare(exchange);
-                }
-                self.journal_track(participant, &Record::ClockExchange(exchange));
-                self.announce(participant);
-            }
-            LinkEvent::Closed => self.link_closed(participant),
+impl RecorderEnd {
+    pub(super) fn media(&mut self, desk: &mut dyn Desk, participant: ParticipantId, timestamp: u32, opus: Vec<u8>) {
+        let place = self.tracks.get(&participant).and_then(|track| track.clock.extend(timestamp));
+        // Without a segment to belong to, the packet is asked for again once its segment is known.
+        if let (Some((segment, index)), Some(samples)) = (place, packet_samples(&opus)) {
+            self.received(desk, participant, Packet { segment, index, samples, opus });
         }
     }
 
-    fn message(&mut self, participant: ParticipantId, message: ToRecorder) {
+    pub(super) fn bulk(&mut self, desk: &mut dyn Desk, participant: ParticipantId, records: &[u8]) {
+        let mut scanner = Scanner::default();
+        scanner.push(records);
+        while let Some(scanned) = scanner.next_scanned() {
+            if let Scanned::Record { record: Record::Packet(packet), .. } = scanned {
+                self.received(desk, participant, packet);
+            }
+        }
+    }
+
+    pub(super) fn exchange(&mut self, desk: &mut dyn Desk, participant: ParticipantId, exchange: ClockExchange) {
+        let mut decided = Vec::new();
+        if let Some(track) = self.tracks.get_mut(&participant) {
+            track.compare(exchange);
+            decided = track.clock.decide();
+        }
+        self.journal_track(desk, participant, &Record::ClockExchange(exchange));
+        for stretch in decided {
+            self.journal_track(desk, participant, &Record::MapStretch(stretch));
+        }
+        self.announce(participant);
+    }
+
+    pub(super) fn message(&mut self, desk: &mut dyn Desk, participant: ParticipantId, message: ToRecorder) {
         match message {
-            // The transport has dealt with these two.
-            ToRecorder::Hello(_) | ToRecorder::ClockPong { .. } => {}
+            // The transport has dealt with the first two; requests bring an id and come on their own.
+            ToRecorder::Hello(_) | ToRecorder::ClockPong { .. } | ToRecorder::Request { .. } => {}
             ToRecorder::Segment(segment) => {
                 let Some(track) = self.tracks.get_mut(&participant) else { return };
                 if track.segments.iter().any(|known| known.segment == segment.segment) {
@@ -104,31 +108,32 @@ impl Engine {
                 }
                 track.clock.on_segment(&segment);
                 track.segments.push(segment.clone());
-                self.journal_track(participant, &Record::Segment(segment));
+                self.journal_track(desk, participant, &Record::Segment(segment));
             }
             ToRecorder::Anchor(anchor) => {
+                let mut decided = Vec::new();
                 if let Some(track) = self.tracks.get_mut(&participant) {
                     track.clock.on_anchor(&anchor);
                     track.anchors.insert(anchor.segment, anchor);
+                    decided = track.clock.decide();
                 }
-                self.journal_track(participant, &Record::Anchor(anchor));
+                self.journal_track(desk, participant, &Record::Anchor(anchor));
             }
-            ToRecorder::Inventory(inventory) => self.inventory(participant, inventory),
+            ToRecorder::Inventory(inventory) => self.inventory(desk, participant, inventory),
             ToRecorder::Muted { segment, from, muted } => {
                 let edge = MutedFrom { segment, from, muted };
                 if let Some(track) = self.tracks.get_mut(&participant) {
                     track.mute = Some(edge);
                 }
-                self.journal_track(participant, &Record::Muted(edge));
+                self.journal_track(desk, participant, &Record::Muted(edge));
             }
-            ToRecorder::Request { id, based_on, command } => self.request(participant, id, based_on, command),
-            ToRecorder::Leave => self.left(participant),
+            ToRecorder::Leave => self.left(desk, participant),
         }
     }
 
     /// A packet arrived, live or on demand. It goes to every recording that still takes any: which frames of which
     /// file it ends up in is the map's business.
-    fn received(&mut self, participant: ParticipantId, packet: Packet) {
+    fn received(&mut self, desk: &mut dyn Desk, participant: ParticipantId, packet: Packet) {
         let range = packet.range();
         for take in self.takes.values_mut().filter(|take| !take.failed) {
             let Some(track) = take.tracks.get_mut(&participant) else { continue };
@@ -136,23 +141,23 @@ impl Engine {
                 continue;
             }
             // What the disk has no time for counts as not received, and is asked for again.
-            if self.parts.writer.append(take.recording, participant, Record::Packet(packet.clone())) {
+            if desk.append(take.recording, participant, Record::Packet(packet.clone())) {
                 track.received.insert(range);
                 track.left = false;
             }
         }
     }
 
-    fn inventory(&mut self, participant: ParticipantId, inventory: roomtone_protocol::channel::Inventory) {
+    fn inventory(&mut self, desk: &mut dyn Desk, participant: ParticipantId, inventory: Inventory) {
         let recording = inventory.recording;
         let Some(take) = self.takes.get_mut(&recording) else {
-            self.outcome_for_spool(participant, recording);
+            self.outcome_for_spool(desk, participant, recording);
             return;
         };
         let Some(track) = take.tracks.get_mut(&participant) else { return };
         if inventory.complete {
             let record = Record::Inventory(inventory.clone());
-            if !self.parts.writer.append(recording, participant, record) {
+            if !desk.append(recording, participant, record) {
                 tracing::warn!("the disk is behind; an inventory is not in the journal");
             }
         }
@@ -165,19 +170,27 @@ impl Engine {
 
     /// Somebody still keeps a recording that takes nothing any more: its spool may go once the bucket has a file that
     /// lacks nothing, and grows no further in any case.
-    fn outcome_for_spool(&mut self, participant: ParticipantId, recording: RecordingId) {
-        if self.archived.contains(&recording) || self.parts.shelf.is_archived(recording) {
+    fn outcome_for_spool(&mut self, desk: &dyn Desk, participant: ParticipantId, recording: RecordingId) {
+        if self.archived.contains(&recording) || desk.is_archived(recording) {
             self.archived.insert(recording);
             self.send(participant, ToParticipant::Archived { recording });
             return;
         }
-        let told = self.tracks.get(&participant).and_then(|track| track.clock.to_participant(now()));
-        if let Some(until) = told.filter(|_| self.parts.room.recording(now(), recording).is_none()) {
+        let now = self.now.clock;
+        let told = self.tracks.get(&participant).and_then(|track| track.clock.to_participant(now));
+        if let Some(until) = told.filter(|_| self.room.recording(now, recording).is_none()) {
             self.send(participant, ToParticipant::SpoolUntil { recording, until });
         }
     }
 
-    fn request(&mut self, participant: ParticipantId, id: CommandId, based_on: Option<(u32, u64)>, command: Command) {
+    pub(super) fn request(
+        &mut self,
+        participant: ParticipantId,
+        id: CommandId,
+        based_on: Option<(u32, u64)>,
+        command: Command,
+        fresh: RecordingId,
+    ) {
         let Some(link) = self.links.get(&participant) else { return };
         let host = link.peer.host;
         match command {
@@ -191,23 +204,15 @@ impl Engine {
                     Command::Outcome { recording } => Some(*recording),
                     _ => None,
                 };
-                let allowed = named.map_or(Ok(()), |recording| self.parts.room.may_download(recording));
-                let (shelf, outbox) = (self.parts.shelf.clone(), link.outbox.clone());
-                tokio::spawn(async move {
-                    let result = match allowed {
-                        Ok(()) => shelf.answer(host, command).await,
-                        Err(error) => Err(error),
-                    };
-                    outbox.send(ToParticipant::Answer { id, result });
-                });
-            }
-            command => match random::bytes().map(RecordingId::from_bytes) {
-                Ok(fresh) => {
-                    let caller = Caller { participant, host, passing: link.peer.passing };
-                    self.room(RoomInput::Command { caller, id, based_on, command, fresh });
+                match named.map_or(Ok(()), |recording| self.room.may_download(recording)) {
+                    Ok(()) => self.outputs.push_back(Output::Shelf { from: participant, host, id, command }),
+                    Err(error) => self.send(participant, ToParticipant::Answer { id, result: Err(error) }),
                 }
-                Err(error) => self.send(participant, ToParticipant::Answer { id, result: Err(error) }),
-            },
+            }
+            command => {
+                let caller = Caller { participant, host, passing: link.peer.passing };
+                self.room(RoomInput::Command { caller, id, based_on, command, fresh });
+            }
         }
     }
 
@@ -225,7 +230,8 @@ impl Engine {
             {
                 told.announced = Some(link.generation);
                 told.backfill.handle(BackfillInput::LinkUp);
-                link.outbox.send(ToParticipant::SpoolFrom { recording, from });
+                let message = ToParticipant::SpoolFrom { recording, from };
+                self.outputs.push_back(Output::Send { to: participant, message });
             }
             if told.announced == Some(link.generation) {
                 for (cut, &(from, until)) in (0..).zip(&take.cuts) {
@@ -239,7 +245,8 @@ impl Engine {
                             None => told.cuts_announced.push(news),
                         }
                         let until = until.and_then(|until| track.clock.to_participant(until));
-                        link.outbox.send(ToParticipant::SpoolCut { recording, cut, from, until });
+                        let message = ToParticipant::SpoolCut { recording, cut, from, until };
+                        self.outputs.push_back(Output::Send { to: participant, message });
                     }
                 }
             }
@@ -247,27 +254,29 @@ impl Engine {
                 && let Some(until) = take.until.and_then(|until| track.clock.to_participant(until))
             {
                 told.end_announced = Some(link.generation);
-                link.outbox.send(ToParticipant::SpoolUntil { recording, until });
+                let message = ToParticipant::SpoolUntil { recording, until };
+                self.outputs.push_back(Output::Send { to: participant, message });
             }
         }
     }
 
     /// Asks everybody who is connected for what they hold and the journals do not.
-    pub(super) fn ask_for_missing(&mut self, now: roomtone_protocol::ClockNs) {
+    pub(super) fn ask_for_missing(&mut self) {
+        let now = self.now.clock;
         for take in self.takes.values_mut().filter(|take| !take.failed) {
-            for (participant, track) in &mut take.tracks {
-                let Some(link) = self.links.get(participant) else { continue };
+            let recording = take.recording;
+            for (&to, track) in take.tracks.iter_mut().filter(|(to, _)| self.links.contains_key(to)) {
                 while let Some(ranges) = track.backfill.poll_want(now, &track.received) {
-                    link.outbox.send(ToParticipant::Want { recording: take.recording, ranges });
+                    self.outputs.push_back(Output::Send { to, message: ToParticipant::Want { recording, ranges } });
                 }
             }
         }
     }
 
     /// Into the journals of all recordings that the track takes part in.
-    fn journal_track(&self, participant: ParticipantId, record: &Record) {
+    fn journal_track(&self, desk: &mut dyn Desk, participant: ParticipantId, record: &Record) {
         for take in self.takes.values().filter(|take| !take.failed && take.tracks.contains_key(&participant)) {
-            if !self.parts.writer.append(take.recording, participant, record.clone()) {
+            if !desk.append(take.recording, participant, record.clone()) {
                 tracing::warn!("the disk is behind; a note on a track's clock is not in the journal");
             }
         }

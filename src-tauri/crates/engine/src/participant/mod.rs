@@ -1,0 +1,244 @@
+//! The participant's end of a room: microphone, link, door and person come in, and what the rules say goes out.
+
+mod cuts;
+mod goodbye;
+mod input;
+mod keeper;
+mod microphone;
+mod recorder;
+mod store;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use roomtone_capture::{PreRoll, SpoolError};
+use roomtone_protocol::channel::{Anchor, Command, Segment, ToRecorder};
+use roomtone_protocol::state::RoomState;
+use roomtone_protocol::{ClockNs, CommandId, ErrorReport, ParticipantId, RecordingId, SegmentKey, code};
+
+pub use input::{Input, Output};
+pub use store::PacketStore;
+
+use crate::events::{AlarmKind, ParticipantEvent, RecordingLine};
+use goodbye::Goodbye;
+use keeper::Keeper;
+
+/// How long a request waits for its answer, over reconnections too: 15 s.
+const REQUEST_NS: i64 = 15_000_000_000;
+
+/// How often the recorder is told what is held: 1 s.
+const INVENTORY_NS: i64 = 1_000_000_000;
+
+/// The participant's end of one room.
+#[derive(Debug)]
+pub struct ParticipantEnd<S> {
+    me: ParticipantId,
+    /// Whether to stay when a file microphone is over.
+    stay: bool,
+    now: ClockNs,
+    keeper: Keeper<S>,
+    linked: bool,
+    /// What a new link is told first.
+    segments: Vec<Segment>,
+    anchors: BTreeMap<SegmentKey, Anchor>,
+    requests: BTreeMap<CommandId, Asked>,
+    muted: bool,
+    state: Option<RoomState>,
+    lines: Vec<RecordingLine>,
+    joined: bool,
+    safe: Option<bool>,
+    /// When inventories and requests are looked at next.
+    second_at: ClockNs,
+    goodbye: Option<Goodbye>,
+    over: bool,
+    outputs: VecDeque<Output>,
+}
+
+/// A request that waits for its answer.
+#[derive(Debug)]
+struct Asked {
+    command: Command,
+    until: ClockNs,
+}
+
+impl<S: PacketStore> ParticipantEnd<S> {
+    /// Somebody who has just entered. `capturing`: there is a microphone. `stay`: also when it is over.
+    pub fn new(now: ClockNs, me: ParticipantId, store: S, capturing: bool, stay: bool) -> Self {
+        Self {
+            me,
+            stay,
+            now,
+            keeper: Keeper::new(PreRoll::new(PreRoll::WINDOW), store, capturing),
+            linked: false,
+            segments: Vec::new(),
+            anchors: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            muted: false,
+            state: None,
+            lines: Vec::new(),
+            joined: false,
+            safe: None,
+            second_at: now,
+            goodbye: None,
+            over: false,
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// Something happened.
+    pub fn handle(&mut self, now: ClockNs, input: Input) {
+        if self.over {
+            return;
+        }
+        self.now = now;
+        match input {
+            Input::Tick => {}
+            Input::Captured(event) => self.captured(event),
+            Input::Linked { id } => self.linked(id),
+            Input::LinkClosed => self.link_closed(),
+            Input::Message(message) => self.message(message),
+            // While the recorder itself can be heard, its relay's copy of the state is of no interest.
+            Input::RelayState(state) if !self.linked => self.state_changed(state),
+            Input::RelayState(_) => {}
+            Input::RoomClosed => self.room_closed(),
+            // Who was in before may be let in again: a recorder that starts anew needs a moment.
+            Input::Refused(error) if self.joined && error.code != code::ALREADY_PRESENT => {
+                tracing::warn!(code = error.code, "the room refused a new connection");
+            }
+            Input::Refused(error) => self.refused(error),
+            Input::Request { id, command } => {
+                self.send(request(id, self.state.as_ref(), command.clone()));
+                self.requests.insert(id, Asked { command, until: ClockNs(now.0.saturating_add(REQUEST_NS)) });
+            }
+            Input::Mute { muted } => {
+                self.muted = muted;
+                self.outputs.push_back(Output::MuteCapture { muted });
+            }
+            Input::Leave => self.leave(),
+        }
+        if self.over {
+            return;
+        }
+        if self.second_at <= now {
+            self.second_at = ClockNs(now.0.saturating_add(INVENTORY_NS));
+            self.second();
+        }
+        self.tell_safety();
+        self.part_when_done();
+    }
+
+    /// The next thing to do. To be drained after every [`ParticipantEnd::handle`].
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`Input::Tick`] is due if nothing else happens before. None after [`Output::End`].
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<ClockNs> {
+        let goodbye = self.goodbye.as_ref().and_then(|goodbye| goodbye.until);
+        (!self.over).then(|| goodbye.map_or(self.second_at, |until| until.min(self.second_at)))
+    }
+
+    fn linked(&mut self, id: Option<CommandId>) {
+        self.linked = true;
+        let segments = self.segments.iter().cloned().map(ToRecorder::Segment);
+        let anchors = self.anchors.values().copied().map(ToRecorder::Anchor);
+        let asked = self.requests.iter().map(|(&id, asked)| request(id, self.state.as_ref(), asked.command.clone()));
+        self.outputs.extend(segments.chain(anchors).chain(asked).map(Output::Send));
+        self.send_inventories(false);
+        for recording in self.keeper.kept() {
+            let inventory = self.keeper.inventory(self.now, recording, true);
+            self.send(ToRecorder::Inventory(inventory));
+        }
+        if self.muted {
+            self.repeat_mute(id);
+        }
+        if self.joined {
+            self.tell(ParticipantEvent::HostReachable);
+        }
+    }
+
+    /// A recorder that started anew does not know it.
+    fn repeat_mute(&mut self, id: Option<CommandId>) {
+        match id {
+            Some(id) => self.send(request(id, self.state.as_ref(), Command::SetMuted { muted: true })),
+            None => tracing::warn!("the room may not show that this microphone is muted"),
+        }
+    }
+
+    fn link_closed(&mut self) {
+        self.linked = false;
+        if self.is_closed() {
+            self.parted();
+        } else {
+            self.tell(ParticipantEvent::HostUnreachable);
+        }
+    }
+
+    fn second(&mut self) {
+        self.send_inventories(false);
+        let now = self.now;
+        let expired = self.requests.extract_if(.., |_, asked| asked.until <= now);
+        let refused = expired.map(|(id, _)| Output::Answer { id, result: Err(unreachable_recorder()) });
+        self.outputs.extend(refused);
+    }
+
+    fn send_inventories(&mut self, leaving: bool) {
+        self.keeper.open().into_iter().for_each(|recording| self.send_inventory(recording, leaving));
+    }
+
+    fn send_inventory(&mut self, recording: RecordingId, leaving: bool) {
+        let leaving = leaving || (self.goodbye.is_some() && !self.is_closed());
+        let inventory = self.keeper.inventory(self.now, recording, leaving);
+        self.send(ToRecorder::Inventory(inventory));
+    }
+
+    fn send(&mut self, message: ToRecorder) {
+        if self.linked {
+            self.outputs.push_back(Output::Send(message));
+        }
+    }
+
+    /// A spool that fails is told once and does not stop what else is being done: audio still goes out live.
+    fn spooled<T>(&mut self, result: Result<T, SpoolError>) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(error) => {
+                let report = ErrorReport::from(error);
+                tracing::error!(code = report.code, "the spool failed");
+                let kind = AlarmKind::SpoolFailed;
+                let message = report.to_string();
+                self.tell(ParticipantEvent::Alarm { kind, participant: self.me, message });
+                None
+            }
+        }
+    }
+
+    fn tell_safety(&mut self) {
+        let safe = self.keeper.safe();
+        if self.joined && self.safe != Some(safe) {
+            self.safe = Some(safe);
+            self.tell(ParticipantEvent::SafeToQuit { value: safe });
+        }
+    }
+
+    fn tell(&mut self, event: ParticipantEvent) {
+        self.outputs.push_back(Output::Event(event));
+    }
+}
+
+/// The recorder cannot be asked just now.
+#[must_use]
+pub fn unreachable_recorder() -> ErrorReport {
+    ErrorReport::new(
+        code::RECORDER_UNREACHABLE,
+        "the room's recorder cannot be reached",
+        "check that the host's program runs; what you say is kept here meanwhile",
+    )
+}
+
+fn request(id: CommandId, state: Option<&RoomState>, command: Command) -> ToRecorder {
+    ToRecorder::Request { id, based_on: state.map(RoomState::version), command }
+}

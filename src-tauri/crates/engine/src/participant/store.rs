@@ -1,0 +1,64 @@
+//! Where a participant keeps what recordings want of it.
+
+use roomtone_capture::{Spool, SpoolError};
+use roomtone_packets::Packet;
+use roomtone_protocol::{IndexRange, RecordingId};
+
+/// Packets by recording, until the recording is safe. [`Spool`] is the one on disk.
+pub trait PacketStore {
+    /// Adds a packet. False if it is there already, or the recording is over and done with.
+    ///
+    /// # Errors
+    /// If the disk fails; then the packet is not in the store.
+    fn append(&mut self, recording: RecordingId, packet: &Packet) -> Result<bool, SpoolError>;
+
+    /// The packets that hold some of a range, in order.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    fn read(&mut self, recording: RecordingId, range: IndexRange) -> Result<Vec<Packet>, SpoolError>;
+
+    /// What is there of a recording, in order.
+    fn inventory(&self, recording: RecordingId) -> Vec<IndexRange>;
+
+    /// The recordings that something is there of.
+    fn recordings(&self) -> Vec<RecordingId>;
+
+    /// The recording is safe in the bucket: its packets go, for good.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    fn archive(&mut self, recording: RecordingId) -> Result<(), SpoolError>;
+
+    /// The recording was taken back: its packets go, for good.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    fn discard(&mut self, recording: RecordingId) -> Result<(), SpoolError>;
+}
+
+impl PacketStore for Spool {
+    fn append(&mut self, recording: RecordingId, packet: &Packet) -> Result<bool, SpoolError> {
+        Spool::append(self, recording, packet)
+    }
+
+    fn read(&mut self, recording: RecordingId, range: IndexRange) -> Result<Vec<Packet>, SpoolError> {
+        Spool::read(self, recording, range)
+    }
+
+    fn inventory(&self, recording: RecordingId) -> Vec<IndexRange> {
+        Spool::inventory(self, recording)
+    }
+
+    fn recordings(&self) -> Vec<RecordingId> {
+        Spool::recordings(self)
+    }
+
+    fn archive(&mut self, recording: RecordingId) -> Result<(), SpoolError> {
+        Spool::archive(self, recording)
+    }
+
+    fn discard(&mut self, recording: RecordingId) -> Result<(), SpoolError> {
+        Spool::discard(self, recording)
+    }
+}

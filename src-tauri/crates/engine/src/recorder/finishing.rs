@@ -1,0 +1,148 @@
+//! From a settled take to a recording that everybody can download.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use roomtone_packets::{MapStretch, Record};
+use roomtone_protocol::channel::{Command, ToParticipant};
+use roomtone_protocol::{ClockNs, CommandId, ErrorReport, ParticipantId, RecordingId, SAMPLE_RATE};
+use roomtone_recorder::{Journal, JournalError, TrackClock};
+use roomtone_session::{Caller, Input as RoomInput};
+
+use super::{Desk, FinalizeFailure, Finished, Output, RecorderEnd};
+use crate::events::HostEvent;
+
+impl RecorderEnd {
+    /// Has the journal of a settled take closed and its file made, beside whatever else is going on.
+    pub(super) fn finish(&mut self, recording: RecordingId) {
+        let Some(take) = self.takes.remove(&recording) else { return };
+        if take.failed {
+            return;
+        }
+        let mut maps = Vec::new();
+        for participant in &take.channels {
+            if let Some(track) = self.tracks.get_mut(participant) {
+                track.clock.conclude(take.until);
+                maps.extend(track.clock.stretches().map(|stretch| (*participant, *stretch)));
+            }
+        }
+        self.finalizing.insert(recording);
+        self.outputs.push_back(Output::Finalize { recording, maps });
+    }
+
+    /// A file of an earlier start is on its way to the bucket again.
+    pub(super) fn found_take(
+        &mut self,
+        recording: RecordingId,
+        title: Option<String>,
+        finished: Finished,
+        submitted: bool,
+    ) {
+        let length = Duration::from_millis(finished.duration_ms);
+        self.room(RoomInput::Recovered { recording, title, started_by: None, length, finalized: true });
+        self.uploading.insert(recording, finished);
+        if !submitted {
+            self.finalizing.insert(recording);
+            self.outputs.push_back(Output::Publish { recording });
+        }
+    }
+
+    pub(super) fn found_journal(&mut self, recording: RecordingId) {
+        let (title, notes, started_by, length) = (None, None, None, Duration::ZERO);
+        self.room(RoomInput::Recovered { recording, title, notes, started_by, length, finalized: false });
+        self.finalizing.insert(recording);
+        self.outputs.push_back(Output::FinalizeFound { recording });
+    }
+
+    /// A file is whole: it goes to the bucket.
+    pub(super) fn finalized(&mut self, recording: RecordingId, result: Result<Finished, FinalizeFailure>) {
+        match result {
+            Ok(finished) => {
+                self.room(RoomInput::Finalized { recording });
+                self.uploading.insert(recording, finished);
+                self.outputs.push_back(Output::Publish { recording });
+            }
+            Err(FinalizeFailure::Empty) => {
+                self.finalizing.remove(&recording);
+                self.room(RoomInput::Empty { recording });
+            }
+            Err(FinalizeFailure::Failed(reason)) => {
+                self.finalizing.remove(&recording);
+                let hint = "its audio is kept in the data folder; make room there and start the host again".to_owned();
+                self.room(RoomInput::Failed { recording, reason, hint });
+            }
+        }
+    }
+
+    pub(super) fn submitted(&mut self, recording: RecordingId, result: Result<(), ErrorReport>) {
+        self.finalizing.remove(&recording);
+        if let Err(error) = result {
+            self.uploading.remove(&recording);
+            self.room(RoomInput::Failed { recording, reason: error.message, hint: error.hint });
+        }
+    }
+
+    pub(super) fn completed(&mut self, desk: &mut dyn Desk, recording: RecordingId, key: String, size: u64) {
+        self.room(RoomInput::Completed { recording });
+        self.drain(desk);
+        let Some(finished) = self.uploading.remove(&recording) else { return };
+        let Finished { path, channels, duration_ms, gapless } = finished;
+        self.tell(HostEvent::RecordingCompleted { recording, path, key, size, channels, duration_ms, gapless });
+        if gapless {
+            self.archived.insert(recording);
+            self.send_to_all(&ToParticipant::Archived { recording });
+        }
+    }
+
+    /// The program ends: what runs is finalized, as if its host had pressed Stop.
+    pub(super) fn stop_for_good(&mut self, id: CommandId, fresh: RecordingId) {
+        let caller = Caller { participant: self.setup.me, host: true, passing: true };
+        self.room(RoomInput::Command { caller, id, based_on: None, command: Command::Stop, fresh });
+    }
+}
+
+/// Notes the maps of a recording that is over in its journal, and makes it durable. `decided` is what
+/// [`Output::Finalize`] says; after a restart there is nothing of it, and the journal's own measurements tell.
+///
+/// # Errors
+/// If the journal cannot be read or written.
+pub fn note_maps(
+    journal: &mut Journal,
+    decided: Option<Vec<(ParticipantId, MapStretch)>>,
+) -> Result<Vec<(ParticipantId, MapStretch)>, JournalError> {
+    let maps = match decided {
+        Some(maps) => maps,
+        None => maps_of(journal)?,
+    };
+    for (participant, stretch) in &maps {
+        journal.append(*participant, &Record::MapStretch(*stretch))?;
+    }
+    journal.sync()?;
+    Ok(maps)
+}
+
+/// After a restart: what the journal's measurements say about every segment.
+fn maps_of(journal: &Journal) -> Result<Vec<(ParticipantId, MapStretch)>, JournalError> {
+    let mut maps = Vec::new();
+    for participant in journal.participants() {
+        let mut clock = TrackClock::default();
+        journal.replay(participant, |record| clock.restore(&record))?;
+        clock.conclude(None);
+        maps.extend(clock.stretches().map(|map| (participant, *map)));
+    }
+    Ok(maps)
+}
+
+/// The end of the newest audio on the recorder's clock: where a recording ends that nobody stopped.
+#[must_use]
+pub fn last_audio(journal: &Journal, maps: &[(ParticipantId, MapStretch)]) -> Option<ClockNs> {
+    // Of the stretches of a segment the last one says where it ends.
+    let last: BTreeMap<_, _> = maps.iter().map(|(participant, map)| ((*participant, map.segment), map)).collect();
+    let ends = last.into_iter().filter_map(|((participant, _), map)| {
+        let (_, end) = journal.coverage(participant).segment(map.segment)?.iter().last()?;
+        let samples = i64::try_from(end.checked_sub(map.from.0)?).ok()?;
+        Some(map.frame + samples)
+    });
+    let frame = ends.max()?;
+    Some(ClockNs(i64::try_from(i128::from(frame) * 1_000_000_000 / i128::from(SAMPLE_RATE)).ok()?))
+}

@@ -1,0 +1,197 @@
+//! What can happen to the recorder's end of a room.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use roomtone_packets::{ClockExchange, Coverage};
+use roomtone_protocol::channel::{Command, Peer, ToRecorder};
+use roomtone_protocol::signal::MemberChange;
+use roomtone_protocol::{ClockNs, CommandId, ErrorReport, ParticipantId, RecordingId, RoomId};
+
+/// When something happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// The recorder's timeline clock.
+    pub clock: ClockNs,
+    /// The wall clock, nanoseconds since 1970: it dates files and nothing else.
+    pub wall_ns: i64,
+}
+
+/// What a recorder's end is for as long as it runs.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// The host's own key, as a participant.
+    pub me: ParticipantId,
+    /// The room on its relay.
+    pub room: RoomId,
+    /// What people call it.
+    pub name: String,
+}
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Input {
+    /// Time went by.
+    Tick,
+    /// The relay came or went.
+    Relay {
+        /// Whether it is there.
+        connected: bool,
+    },
+    /// The relay saw somebody come or go.
+    Member {
+        /// Who.
+        participant: ParticipantId,
+        /// What it saw.
+        change: MemberChange,
+    },
+    /// A link is up; it replaces an earlier one of the same participant, of which nothing is told any more.
+    Linked(Peer),
+    /// The link of somebody is gone.
+    LinkClosed {
+        /// Whose.
+        participant: ParticipantId,
+    },
+    /// Somebody said something. Requests come as [`Input::Request`].
+    Message {
+        /// Who.
+        from: ParticipantId,
+        /// What.
+        message: ToRecorder,
+    },
+    /// Somebody asks for something.
+    Request {
+        /// Who.
+        from: ParticipantId,
+        /// Of the request.
+        id: CommandId,
+        /// `(epoch, sequence)` of the state that they saw.
+        based_on: Option<(u32, u64)>,
+        /// What.
+        command: Command,
+        /// Drawn at random: the id of a recording that this may begin.
+        fresh: RecordingId,
+    },
+    /// A live packet.
+    Media {
+        /// Whose.
+        from: ParticipantId,
+        /// RTP timestamp: the low 32 bits of its first sample's index.
+        timestamp: u32,
+        /// The packet.
+        opus: Vec<u8>,
+    },
+    /// Records that were asked for, whole, as `roomtone-packets` frames them.
+    Bulk {
+        /// Whose.
+        from: ParticipantId,
+        /// The records.
+        records: Vec<u8>,
+    },
+    /// A measurement between somebody's clock and the recorder's.
+    Exchange {
+        /// Whose.
+        from: ParticipantId,
+        /// The measurement.
+        exchange: ClockExchange,
+    },
+    /// The journal of a new recording is open.
+    JournalOpen {
+        /// Which recording.
+        recording: RecordingId,
+    },
+    /// This much of a track survives a power cut.
+    Durable {
+        /// Of which recording.
+        recording: RecordingId,
+        /// Whose track.
+        participant: ParticipantId,
+        /// Everything that does.
+        coverage: Coverage,
+    },
+    /// A journal cannot be written any more.
+    JournalFailed {
+        /// Which recording.
+        recording: RecordingId,
+        /// What happened.
+        reason: String,
+    },
+    /// A file is whole, or could not be made.
+    Finalized {
+        /// Which recording.
+        recording: RecordingId,
+        /// The file, or why there is none.
+        result: Result<Finished, FinalizeFailure>,
+    },
+    /// The upload queue has a file, or could not store it.
+    Submitted {
+        /// Which recording.
+        recording: RecordingId,
+        /// Whether it has it.
+        result: Result<(), ErrorReport>,
+    },
+    /// An upload does not get through and is tried again.
+    UploadTrouble {
+        /// Which recording.
+        recording: RecordingId,
+        /// Why.
+        error: ErrorReport,
+    },
+    /// The list shows what the bucket has confirmed.
+    Completed {
+        /// Which recording.
+        recording: RecordingId,
+        /// The object's key.
+        key: String,
+        /// Bytes.
+        size: u64,
+    },
+    /// The list of recordings changed.
+    Listed,
+    /// An earlier start left a file.
+    FoundTake {
+        /// Which recording.
+        recording: RecordingId,
+        /// Its title.
+        title: Option<String>,
+        /// The file.
+        finished: Finished,
+        /// Whether the upload queue has it.
+        submitted: bool,
+    },
+    /// An earlier start left a journal without a file.
+    FoundJournal {
+        /// Which recording.
+        recording: RecordingId,
+    },
+    /// The program is to end: what runs is finalized, as if its host had pressed Stop.
+    Shutdown {
+        /// Time for uploads, once everything is finalized.
+        drain: Duration,
+        /// Ids of the command that stops, drawn at random; None if there were none to draw: then what runs is not
+        /// stopped, and the end waits for somebody who does.
+        stop: Option<(CommandId, RecordingId)>,
+    },
+}
+
+/// A recording whose file is whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finished {
+    /// The file on the host's disk.
+    pub path: PathBuf,
+    /// Its channels.
+    pub channels: u16,
+    /// Its length in milliseconds, rounded down.
+    pub duration_ms: u64,
+    /// Whether nothing is missing, on evidence.
+    pub gapless: bool,
+}
+
+/// Why a file could not be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FinalizeFailure {
+    /// Nobody had a channel.
+    Empty,
+    /// A person must do something; the journal is kept.
+    Failed(String),
+}

@@ -1,0 +1,296 @@
+//! The recorder's end of a room: links, relay, journals and uploads report; the room's rules decide; what they want
+//! becomes outputs.
+
+mod finishing;
+mod input;
+mod output;
+mod take;
+mod taking;
+mod telling;
+mod track;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use roomtone_packets::{IntervalEdge, MarkerSet, PersonLeft, Record};
+use roomtone_protocol::channel::{Peer, ToParticipant};
+use roomtone_protocol::signal::MemberChange;
+use roomtone_protocol::state::Role;
+use roomtone_protocol::{ClockNs, ParticipantId, RecordingId};
+use roomtone_recorder::BackfillInput;
+use roomtone_session::{Input as RoomInput, Output as RoomOutput, Path, Room};
+
+pub use finishing::{last_audio, note_maps};
+pub use input::{FinalizeFailure, Finished, Input, Moment, Setup};
+pub use output::{Desk, Output};
+
+use crate::events::{HostEvent, RecordingLine};
+use take::OpenTake;
+use track::{Linked, Track};
+
+/// How often settling takes and requests for what is missing are looked at: 100 ms.
+const STEP_NS: i64 = 100_000_000;
+
+/// The recorder's end of one room.
+#[derive(Debug)]
+pub struct RecorderEnd {
+    setup: Setup,
+    room: Room,
+    /// The newest instant that was told.
+    now: Moment,
+    links: BTreeMap<ParticipantId, Linked>,
+    tracks: BTreeMap<ParticipantId, Track>,
+    takes: BTreeMap<RecordingId, OpenTake>,
+    /// Files that are being made.
+    finalizing: BTreeSet<RecordingId>,
+    /// Files on their way to the bucket.
+    uploading: BTreeMap<RecordingId, Finished>,
+    /// In the bucket, with nothing missing: the spools may go.
+    archived: BTreeSet<RecordingId>,
+    /// Counts links, to tell one from the one before it.
+    generation: u64,
+    lines: Vec<RecordingLine>,
+    /// When open takes are looked at next.
+    step_at: ClockNs,
+    ending: Option<Ending>,
+    outputs: VecDeque<Output>,
+}
+
+/// The program was told to end.
+#[derive(Debug)]
+struct Ending {
+    /// Time for uploads, once everything is finalized.
+    drain: Duration,
+    until: Option<ClockNs>,
+}
+
+impl RecorderEnd {
+    /// The end of a room in which nothing has happened yet.
+    #[must_use]
+    pub fn new(now: Moment, setup: Setup, room: Room) -> Self {
+        Self {
+            setup,
+            room,
+            now,
+            links: BTreeMap::new(),
+            tracks: BTreeMap::new(),
+            takes: BTreeMap::new(),
+            finalizing: BTreeSet::new(),
+            uploading: BTreeMap::new(),
+            archived: BTreeSet::new(),
+            generation: 0,
+            lines: Vec::new(),
+            step_at: now.clock,
+            ending: None,
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// Something happened.
+    pub fn handle(&mut self, now: Moment, desk: &mut dyn Desk, input: Input) {
+        self.now = now;
+        self.take_in(desk, input);
+        self.drain(desk);
+        self.end_when_done();
+    }
+
+    /// The next thing to do. To be drained after every [`RecorderEnd::handle`].
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`Input::Tick`] is due if nothing else happens before.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<ClockNs> {
+        let step = (!self.takes.is_empty()).then_some(self.step_at);
+        let end = self.ending.as_ref().and_then(|ending| ending.until);
+        [self.room.next_deadline(), step, end].into_iter().flatten().min()
+    }
+
+    /// Whether all is done that must be done before the program ends, or that there was time for.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        if !self.takes.is_empty() || !self.finalizing.is_empty() {
+            return false;
+        }
+        let until = self.ending.as_ref().and_then(|ending| ending.until);
+        until.is_some_and(|until| self.uploading.is_empty() || self.now.clock >= until)
+    }
+
+    /// Files that the bucket does not have yet.
+    #[must_use]
+    pub fn uploading(&self) -> usize {
+        self.uploading.len()
+    }
+
+    fn take_in(&mut self, desk: &mut dyn Desk, input: Input) {
+        match input {
+            Input::Tick => self.step(),
+            Input::Relay { connected: true } => self.room(RoomInput::RelayBack),
+            Input::Relay { connected: false } => self.room(RoomInput::RelayLost),
+            Input::Member { participant, change } => self.member(desk, participant, change),
+            Input::Linked(peer) => self.linked(desk, peer),
+            Input::LinkClosed { participant } => self.link_closed(desk, participant),
+            Input::Message { from, message } => self.message(desk, from, message),
+            Input::Request { from, id, based_on, command, fresh } => self.request(from, id, based_on, command, fresh),
+            Input::Media { from, timestamp, opus } => self.media(desk, from, timestamp, opus),
+            Input::Bulk { from, records } => self.bulk(desk, from, &records),
+            Input::Exchange { from, exchange } => self.exchange(desk, from, exchange),
+            Input::JournalOpen { recording } => self.room(RoomInput::Prepared { recording }),
+            Input::Durable { recording, participant, coverage } => self.durable(recording, participant, coverage),
+            Input::JournalFailed { recording, reason } => self.journal_failed(recording, &reason),
+            Input::Finalized { recording, result } => self.finalized(recording, result),
+            Input::Submitted { recording, result } => self.submitted(recording, result),
+            Input::UploadTrouble { recording, error } => {
+                self.room(RoomInput::Trouble { recording, trouble: Some(error.clone()) });
+                self.tell(HostEvent::UploadRetrying { recording, error });
+            }
+            Input::Completed { recording, key, size } => self.completed(desk, recording, key, size),
+            Input::Listed => self.listed(),
+            Input::FoundTake { recording, title, finished, submitted } => {
+                self.found_take(recording, title, finished, submitted);
+            }
+            Input::FoundJournal { recording } => self.found_journal(recording),
+            Input::Shutdown { drain, stop } => {
+                if let Some((id, fresh)) = stop {
+                    self.stop_for_good(id, fresh);
+                }
+                self.ending = Some(Ending { drain, until: None });
+            }
+        }
+    }
+
+    fn member(&mut self, desk: &mut dyn Desk, participant: ParticipantId, change: MemberChange) {
+        match change {
+            MemberChange::Joined | MemberChange::Returned => self.presence(participant, Path::Relay, true),
+            MemberChange::Away => self.presence(participant, Path::Relay, false),
+            // Who is still connected here did not leave: the relay only ran out of patience.
+            MemberChange::Left if self.links.contains_key(&participant) => {
+                self.presence(participant, Path::Relay, false);
+            }
+            MemberChange::Left => self.left(desk, participant),
+        }
+    }
+
+    fn linked(&mut self, desk: &mut dyn Desk, peer: Peer) {
+        self.generation += 1;
+        let participant = peer.participant;
+        self.links.insert(participant, Linked { peer: peer.clone(), generation: self.generation });
+        let visible_to_host = peer.host;
+        if !peer.passing {
+            self.tracks.entry(participant).or_default().link_changed();
+            let microphone = peer.role == Role::Participant;
+            let Peer { role, host, name, .. } = peer;
+            self.room(RoomInput::Entered { participant, role, host, name, microphone });
+            self.presence(participant, Path::Link, true);
+        }
+        self.drain(desk);
+        let state = self.room.state(self.now.clock);
+        self.send(participant, ToParticipant::State { state: Box::new(state) });
+        self.outputs.push_back(Output::SendList { to: participant, host: visible_to_host });
+        self.announce(participant);
+    }
+
+    fn link_closed(&mut self, desk: &mut dyn Desk, participant: ParticipantId) {
+        let Some(link) = self.links.remove(&participant) else { return };
+        for take in self.takes.values_mut() {
+            if let Some(track) = take.tracks.get_mut(&participant) {
+                track.backfill.handle(BackfillInput::LinkDown);
+                // The last word on what was held, should nobody come back to send it.
+                if let Some(inventory) = track.backfill.inventory().filter(|inventory| !inventory.complete)
+                    && !desk.append(take.recording, participant, Record::Inventory(inventory.clone()))
+                {
+                    tracing::warn!("the disk is behind; an inventory is not in the journal");
+                }
+            }
+        }
+        if !link.peer.passing {
+            self.presence(participant, Path::Link, false);
+        }
+    }
+
+    fn left(&mut self, desk: &mut dyn Desk, participant: ParticipantId) {
+        let gone = Record::Left(PersonLeft { participant, at: self.now.clock });
+        for take in self.takes.values_mut() {
+            if let Some(track) = take.tracks.get_mut(&participant) {
+                track.left = true;
+                if !desk.note(take.recording, gone.clone()) {
+                    tracing::warn!("the disk is behind; a goodbye is not in the journal");
+                }
+            }
+        }
+        self.room(RoomInput::Left { participant });
+    }
+
+    fn presence(&mut self, participant: ParticipantId, path: Path, up: bool) {
+        self.room(RoomInput::Presence { participant, path, up });
+    }
+
+    fn room(&mut self, input: RoomInput) {
+        self.room.handle(self.now.clock, input);
+    }
+
+    /// Does all that the room wants.
+    fn drain(&mut self, desk: &mut dyn Desk) {
+        while let Some(output) = self.room.poll_output() {
+            self.output(desk, output);
+        }
+    }
+
+    fn output(&mut self, desk: &mut dyn Desk, output: RoomOutput) {
+        match output {
+            RoomOutput::Begin { recording, at, title, started_by } => {
+                self.begin(desk, recording, at, title, started_by);
+            }
+            RoomOutput::End { recording, at } => self.end_take(desk, recording, at),
+            RoomOutput::Pause { recording, at } => self.interrupt(desk, recording, at, IntervalEdge::Pause),
+            RoomOutput::Resume { recording, at } => self.interrupt(desk, recording, at, IntervalEdge::Resume),
+            RoomOutput::Mark { recording, at, text, by } => {
+                self.remark(desk, recording, Record::Marker(MarkerSet { recording, at, text, by }));
+            }
+            RoomOutput::Described { recording, title, notes } => self.described(desk, recording, title, notes),
+            RoomOutput::Warning { recording, warning } => self.tell(HostEvent::warning(recording, warning)),
+            RoomOutput::WantsRecording => self.outputs.push_back(Output::WantsRecording),
+            RoomOutput::Discard { recording } => self.discard(recording),
+            RoomOutput::Channel { recording, participant, index } => self.channel(desk, recording, participant, index),
+            RoomOutput::Reply { to, id, result } => self.send(to, ToParticipant::Answer { id, result }),
+            RoomOutput::Changed => self.publish(),
+            RoomOutput::Person { participant, change } => self.person_changed(desk, participant, change),
+            RoomOutput::RoomClosed => {
+                self.send_to_all(&ToParticipant::RoomClosed);
+                self.outputs.push_back(Output::CloseRoom);
+                self.tell(HostEvent::RoomClosed);
+            }
+        }
+    }
+
+    fn step(&mut self) {
+        let now = self.now.clock;
+        if self.room.next_deadline().is_some_and(|deadline| deadline <= now) {
+            self.room(RoomInput::Tick);
+        }
+        if self.step_at > now {
+            return;
+        }
+        self.step_at = ClockNs(now.0 + STEP_NS);
+        self.ask_for_missing();
+        let links = &self.links;
+        let settled = |take: &&OpenTake| take.settled(now, |participant| links.contains_key(&participant));
+        let settled: Vec<_> = self.takes.values().filter(settled).map(|take| take.recording).collect();
+        settled.into_iter().for_each(|recording| self.finish(recording));
+    }
+
+    /// From the moment on in which everything is finalized, uploads have their time.
+    fn end_when_done(&mut self) {
+        if !self.takes.is_empty() || !self.finalizing.is_empty() {
+            return;
+        }
+        if let Some(ending) = &mut self.ending {
+            let drain = i64::try_from(ending.drain.as_nanos()).unwrap_or(i64::MAX);
+            ending.until.get_or_insert(ClockNs(self.now.clock.0.saturating_add(drain)));
+        }
+    }
+}

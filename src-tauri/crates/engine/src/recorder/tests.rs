@@ -1,0 +1,242 @@
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use roomtone_packets::{ClockExchange, Coverage, Packet, encode};
+use roomtone_protocol::channel::{Command, Inventory, Segment, ToRecorder};
+use roomtone_protocol::state::RecordBy;
+use roomtone_protocol::{CommandId, IndexRange, RoomId, SampleIndex, SegmentId, SegmentKey, WakeEpoch};
+use roomtone_recorder::RecordingHeader;
+use roomtone_session::Config;
+
+use super::*;
+
+const ADA: ParticipantId = ParticipantId::from_bytes([1; 16]);
+const TAKE: RecordingId = RecordingId::from_bytes([9; 16]);
+const SEGMENT: SegmentKey = SegmentKey { epoch: WakeEpoch(1), segment: SegmentId(0) };
+
+/// A disk that takes everything but packets, if it is too slow for them.
+#[derive(Default)]
+struct TestDesk {
+    slow: bool,
+    packets: Vec<Packet>,
+    archived: BTreeSet<RecordingId>,
+}
+
+impl Desk for TestDesk {
+    fn open(&mut self, _: RecordingId, _: RecordingHeader) -> bool {
+        true
+    }
+
+    fn append(&mut self, _: RecordingId, _: ParticipantId, record: Record) -> bool {
+        match record {
+            Record::Packet(_) if self.slow => false,
+            Record::Packet(packet) => {
+                self.packets.push(packet);
+                true
+            }
+            _ => true,
+        }
+    }
+
+    fn note(&mut self, _: RecordingId, _: Record) -> bool {
+        true
+    }
+
+    fn is_archived(&self, recording: RecordingId) -> bool {
+        self.archived.contains(&recording)
+    }
+}
+
+/// A recorder's end, its desk, and a clock.
+struct Stage {
+    end: RecorderEnd,
+    desk: TestDesk,
+    now_ms: i64,
+    commands: u8,
+}
+
+impl Stage {
+    /// A room with Ada in it, whose clock is known.
+    fn with_ada() -> Self {
+        let moment = Moment { clock: ClockNs(0), wall_ns: 0 };
+        let room = RoomId::from_bytes([3; 16]);
+        let config = Config {
+            room,
+            name: "Studio".into(),
+            record_by: RecordBy::Everyone,
+            grace: Duration::from_secs(600),
+            epoch: 1,
+            recording_enabled: true,
+        };
+        let setup = Setup { me: ParticipantId::from_bytes([2; 16]), room, name: "Studio".into() };
+        let end = RecorderEnd::new(moment, setup, Room::new(ClockNs(0), config));
+        let mut room = Self { end, desk: TestDesk::default(), now_ms: 0, commands: 0 };
+        let (role, epoch) = (Role::Participant, WakeEpoch(1));
+        room.tell(Input::Linked(Peer { participant: ADA, role, host: false, passing: false, epoch, name: None }));
+        room.compare();
+        room
+    }
+
+    fn tell(&mut self, input: Input) -> Vec<Output> {
+        let clock = ClockNs(self.now_ms * 1_000_000);
+        self.end.handle(Moment { clock, wall_ns: clock.0 }, &mut self.desk, input);
+        std::iter::from_fn(|| self.end.poll_output()).collect()
+    }
+
+    /// Both clocks are the same.
+    fn compare(&mut self) -> Vec<Output> {
+        let now = ClockNs(self.now_ms * 1_000_000);
+        let exchange = ClockExchange { epoch: WakeEpoch(1), t0: now, t1: now, t2: now, t3: now };
+        self.tell(Input::Exchange { from: ADA, exchange })
+    }
+
+    fn ask(&mut self, command: Command) -> Vec<Output> {
+        self.commands += 1;
+        let id = CommandId::from_bytes([self.commands; 16]);
+        self.tell(Input::Request { from: ADA, id, based_on: None, command, fresh: TAKE })
+    }
+
+    fn say(&mut self, message: ToRecorder) -> Vec<Output> {
+        self.tell(Input::Message { from: ADA, message })
+    }
+
+    fn after(&mut self, ms: i64) -> Vec<Output> {
+        self.now_ms += ms;
+        self.tell(Input::Tick)
+    }
+}
+
+fn range(from: u64, to: u64) -> IndexRange {
+    IndexRange { segment: SEGMENT, from: SampleIndex(from), to: SampleIndex(to) }
+}
+
+fn segment() -> ToRecorder {
+    ToRecorder::Segment(Segment {
+        segment: SEGMENT,
+        first: SampleIndex(0),
+        captured_at: ClockNs(0),
+        codec_delay: 312,
+        device: "test".into(),
+        device_rate: 48_000,
+        cause: None,
+    })
+}
+
+fn holds(to: u64, complete: bool) -> ToRecorder {
+    ToRecorder::Inventory(Inventory { recording: TAKE, held: vec![range(0, to)], holes: vec![], complete })
+}
+
+/// Configuration 31, mono, one frame: 20 ms.
+fn opus() -> Vec<u8> {
+    vec![31 << 3, 0, 0]
+}
+
+fn sent(outputs: &[Output]) -> Vec<&ToParticipant> {
+    outputs
+        .iter()
+        .filter_map(|output| if let Output::Send { message, .. } = output { Some(message) } else { None })
+        .filter(|message| !matches!(message, ToParticipant::State { .. } | ToParticipant::Answer { .. }))
+        .collect()
+}
+
+#[test]
+fn a_recording_goes_from_record_to_the_bucket() {
+    let mut room = Stage::with_ada();
+    let begun = room.ask(Command::Start { title: None });
+    assert_eq!(sent(&begun), [&ToParticipant::SpoolFrom { recording: TAKE, from: ClockNs(0) }]);
+    room.tell(Input::JournalOpen { recording: TAKE });
+    room.say(segment());
+    for packet in 0..50 {
+        room.tell(Input::Media { from: ADA, timestamp: packet * 960, opus: opus() });
+    }
+    assert_eq!(room.desk.packets.len(), 50);
+    room.after(1_000);
+    let stopped = room.ask(Command::Stop);
+    assert_eq!(sent(&stopped), [&ToParticipant::SpoolUntil { recording: TAKE, until: ClockNs(1_000_000_000) }]);
+    assert_eq!(sent(&room.after(100)), [] as [&ToParticipant; 0], "the last word is missing");
+    room.say(holds(48_000, true));
+    let over = room.after(100);
+    let maps = over.iter().find_map(|output| match output {
+        Output::Finalize { recording: TAKE, maps } => Some(maps),
+        _ => None,
+    });
+    assert_eq!(maps.map(|maps| (maps.len(), maps[0].0, maps[0].1.frame)), Some((1, ADA, 0)));
+    let finished = Finished { path: PathBuf::from("take.wav"), channels: 1, duration_ms: 1_000, gapless: true };
+    let made = room.tell(Input::Finalized { recording: TAKE, result: Ok(finished) });
+    assert!(made.contains(&Output::Publish { recording: TAKE }));
+    room.tell(Input::Submitted { recording: TAKE, result: Ok(()) });
+    let done = room.tell(Input::Completed { recording: TAKE, key: "k".into(), size: 1 });
+    assert!(sent(&done).contains(&&ToParticipant::Archived { recording: TAKE }));
+    assert!(done.iter().any(|output| matches!(output, Output::Event(HostEvent::RecordingCompleted { .. }))));
+}
+
+#[test]
+fn what_the_disk_has_no_time_for_is_asked_for_again() {
+    let mut room = Stage::with_ada();
+    room.ask(Command::Start { title: None });
+    room.say(segment());
+    room.desk.slow = true;
+    room.tell(Input::Media { from: ADA, timestamp: 0, opus: opus() });
+    room.desk.slow = false;
+    room.tell(Input::Media { from: ADA, timestamp: 960, opus: opus() });
+    room.say(holds(96_000, false));
+    let asked = room.after(100);
+    assert_eq!(
+        sent(&asked)[0],
+        &ToParticipant::Want { recording: TAKE, ranges: vec![range(0, 960), range(1_920, 72_000)] }
+    );
+    let mut records = Vec::new();
+    encode(
+        &Record::Packet(Packet { segment: SEGMENT, index: SampleIndex(0), samples: 960, opus: opus() }),
+        &mut records,
+    );
+    room.tell(Input::Bulk { from: ADA, records });
+    assert_eq!(room.desk.packets.iter().map(|packet| packet.index.0).collect::<Vec<_>>(), [960, 0]);
+}
+
+#[test]
+fn safe_to_quit_is_what_survives_a_power_cut() {
+    let mut room = Stage::with_ada();
+    room.ask(Command::Start { title: None });
+    room.say(segment());
+    room.tell(Input::Media { from: ADA, timestamp: 0, opus: opus() });
+    assert_eq!(sent(&room.say(holds(960, true))), [] as [&ToParticipant; 0], "arrived is not safe");
+    let mut coverage = Coverage::default();
+    coverage.insert(range(0, 960));
+    let told = room.tell(Input::Durable { recording: TAKE, participant: ADA, coverage });
+    let durable = ToParticipant::Durable { recording: TAKE, ranges: vec![range(0, 960)], complete: true };
+    assert_eq!(sent(&told), [&durable]);
+    assert_eq!(sent(&room.say(holds(960, true))), [&durable], "whoever asks again is told again");
+}
+
+#[test]
+fn a_new_link_is_told_again_what_is_wanted_once_its_clock_is_known() {
+    let mut room = Stage::with_ada();
+    room.ask(Command::Start { title: None });
+    room.tell(Input::LinkClosed { participant: ADA });
+    let (role, epoch) = (Role::Participant, WakeEpoch(1));
+    let peer = Peer { participant: ADA, role, host: false, passing: false, epoch, name: None };
+    assert_eq!(sent(&room.tell(Input::Linked(peer))), [] as [&ToParticipant; 0]);
+    assert_eq!(sent(&room.compare()), [&ToParticipant::SpoolFrom { recording: TAKE, from: ClockNs(0) }]);
+    assert_eq!(sent(&room.compare()), [] as [&ToParticipant; 0]);
+}
+
+#[test]
+fn the_end_waits_for_files_and_for_uploads_no_longer_than_it_may() {
+    let mut room = Stage::with_ada();
+    room.ask(Command::Start { title: None });
+    room.say(segment());
+    let stop = Some((CommandId::from_bytes([77; 16]), RecordingId::from_bytes([78; 16])));
+    room.tell(Input::Shutdown { drain: Duration::from_secs(10), stop });
+    room.say(holds(0, true));
+    room.after(100);
+    assert!(!room.end.is_over(), "the file is being made");
+    let finished = Finished { path: PathBuf::new(), channels: 1, duration_ms: 0, gapless: true };
+    room.tell(Input::Finalized { recording: TAKE, result: Ok(finished) });
+    room.tell(Input::Submitted { recording: TAKE, result: Ok(()) });
+    assert!(!room.end.is_over());
+    room.after(9_999);
+    assert!(!room.end.is_over());
+    room.after(1);
+    assert!(room.end.is_over());
+}

@@ -1,0 +1,38 @@
+//! What the recorder's end must know at once: whether a journal has room, and what the bucket has.
+
+use std::path::PathBuf;
+
+use roomtone_engine::Desk;
+use roomtone_packets::Record;
+use roomtone_protocol::{ParticipantId, RecordingId};
+use roomtone_recorder::RecordingHeader;
+
+use super::folder;
+use super::shelf::Shelf;
+use super::writer::Writer;
+
+/// The journals' thread, and the list.
+pub(super) struct HostDesk {
+    pub(super) writer: Writer,
+    pub(super) shelf: Shelf,
+    pub(super) recordings: PathBuf,
+}
+
+impl Desk for HostDesk {
+    fn open(&mut self, recording: RecordingId, header: RecordingHeader) -> bool {
+        let folder = folder::journal_path(&self.recordings.join(recording.to_string()));
+        self.writer.open(recording, folder, header)
+    }
+
+    fn append(&mut self, recording: RecordingId, participant: ParticipantId, record: Record) -> bool {
+        self.writer.append(recording, participant, record)
+    }
+
+    fn note(&mut self, recording: RecordingId, record: Record) -> bool {
+        self.writer.note(recording, record)
+    }
+
+    fn is_archived(&self, recording: RecordingId) -> bool {
+        self.shelf.is_archived(recording)
+    }
+}
