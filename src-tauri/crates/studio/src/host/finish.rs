@@ -143,6 +143,8 @@ impl Engine {
             PublishEvent::Retrying { recording, error, .. } => {
                 self.handle(RecorderInput::UploadTrouble { recording, error });
             }
+            // Neither is asked for yet.
+            PublishEvent::Abandoned { .. } | PublishEvent::Discarded { .. } => {}
             PublishEvent::Published { recording, key, size } => {
                 let (shelf, inbox) = (self.parts.desk.shelf.clone(), self.parts.inbox.clone());
                 tokio::spawn(async move {
