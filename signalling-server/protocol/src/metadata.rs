@@ -150,7 +150,7 @@ pub struct Alignment {
     pub skew_ppm: Option<f64>,
     /// Spread of the measurements around the map, in microseconds; null without measurements.
     pub residual_us: Option<f64>,
-    /// Half of the least round trip, in microseconds: path asymmetry can hide that much.
+    /// Half of the least round trip, which path asymmetry can hide, and the map's standard error, in microseconds.
     pub uncertainty_us: Option<f64>,
 }
 

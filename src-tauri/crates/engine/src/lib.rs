@@ -16,7 +16,7 @@ mod lines;
 mod participant;
 mod recorder;
 
-pub use events::{AlarmKind, HostEvent, ParticipantEvent, PersonLine, RecordingLine};
+pub use events::{AlarmKind, HostEvent, ParticipantEvent, PersonLine, RecordingLine, WarningKind};
 pub use participant::{
     Input as ParticipantInput, Output as ParticipantOutput, PacketStore, ParticipantEnd, unreachable_recorder,
 };

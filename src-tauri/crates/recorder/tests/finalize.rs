@@ -99,7 +99,10 @@ fn everybody_is_on_their_own_channel_at_the_right_time() {
     );
     assert_eq!(metadata.channels[2].missing_frames, 0);
     let alignment = metadata.channels[0].alignment;
-    assert_eq!((alignment.skew_ppm, alignment.residual_us, alignment.uncertainty_us), (None, Some(20.0), Some(300.0)));
+    assert_eq!(
+        (alignment.skew_ppm, alignment.residual_us, alignment.uncertainty_us),
+        (Some(0.0), Some(20.0), Some(300.0))
+    );
     let markers: Vec<_> =
         metadata.markers.iter().map(|marker| (marker.frame, marker.text.as_str(), marker.by.as_deref())).collect();
     assert_eq!(markers, [(0, "before", None), (96_000, "a good bit", Some("Ben"))]);

@@ -1,5 +1,6 @@
 //! From a settled take to a recording that everybody can download.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use roomtone_packets::{MapStretch, Record};
@@ -24,9 +25,8 @@ impl RecorderEnd {
         let mut maps = Vec::new();
         for participant in &take.channels {
             if let Some(track) = self.tracks.get_mut(participant) {
-                let segments: Vec<_> = track.clock.segments().collect();
-                let decided = segments.into_iter().filter_map(|segment| track.clock.stretch(segment));
-                maps.extend(decided.map(|stretch| (*participant, stretch)));
+                track.clock.conclude(take.until);
+                maps.extend(track.clock.stretches().map(|stretch| (*participant, *stretch)));
             }
         }
         self.finalizing.insert(recording);
@@ -51,8 +51,8 @@ impl RecorderEnd {
     }
 
     pub(super) fn found_journal(&mut self, recording: RecordingId) {
-        let (title, started_by, length) = (None, None, Duration::ZERO);
-        self.room(RoomInput::Recovered { recording, title, started_by, length, finalized: false });
+        let (title, notes, started_by, length) = (None, None, None, Duration::ZERO);
+        self.room(RoomInput::Recovered { recording, title, notes, started_by, length, finalized: false });
         self.finalizing.insert(recording);
         self.outputs.push_back(Output::FinalizeFound { recording });
     }
@@ -138,8 +138,8 @@ fn maps_of(journal: &Journal) -> Result<Vec<(ParticipantId, MapStretch)>, Journa
     for participant in journal.participants() {
         let mut clock = TrackClock::default();
         journal.replay(participant, |record| clock.restore(&record))?;
-        let segments: Vec<_> = clock.segments().collect();
-        maps.extend(segments.into_iter().filter_map(|segment| clock.stretch(segment)).map(|map| (participant, map)));
+        clock.conclude(None);
+        maps.extend(clock.stretches().map(|map| (participant, *map)));
     }
     Ok(maps)
 }
@@ -147,8 +147,10 @@ fn maps_of(journal: &Journal) -> Result<Vec<(ParticipantId, MapStretch)>, Journa
 /// The end of the newest audio on the recorder's clock: where a recording ends that nobody stopped.
 #[must_use]
 pub fn last_audio(journal: &Journal, maps: &[(ParticipantId, MapStretch)]) -> Option<ClockNs> {
-    let ends = maps.iter().filter_map(|(participant, map)| {
-        let (_, end) = journal.coverage(*participant).segment(map.segment)?.iter().last()?;
+    // Of the stretches of a segment the last one says where it ends.
+    let last: BTreeMap<_, _> = maps.iter().map(|(participant, map)| ((*participant, map.segment), map)).collect();
+    let ends = last.into_iter().filter_map(|((participant, _), map)| {
+        let (_, end) = journal.coverage(participant).segment(map.segment)?.iter().last()?;
         let samples = i64::try_from(end.checked_sub(map.from.0)?).ok()?;
         Some(map.frame + samples)
     });

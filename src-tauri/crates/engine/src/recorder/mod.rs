@@ -16,7 +16,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use roomtone_packets::{PersonLeft, Record};
+use roomtone_packets::{IntervalEdge, MarkerSet, PersonLeft, Record};
 use roomtone_protocol::channel::{Inventory, Peer, ToParticipant};
 use roomtone_protocol::signal::MemberChange;
 use roomtone_protocol::state::Role;
@@ -259,6 +259,14 @@ impl RecorderEnd {
                 self.begin(desk, recording, at, title, started_by);
             }
             RoomOutput::End { recording, at } => self.end_take(desk, recording, at),
+            RoomOutput::Pause { recording, at } => self.interrupt(desk, recording, at, IntervalEdge::Pause),
+            RoomOutput::Resume { recording, at } => self.interrupt(desk, recording, at, IntervalEdge::Resume),
+            RoomOutput::Mark { recording, at, text, by } => {
+                self.remark(desk, recording, Record::Marker(MarkerSet { recording, at, text, by }));
+            }
+            RoomOutput::Described { recording, title, notes } => self.described(desk, recording, title, notes),
+            RoomOutput::Warning { recording, warning } => self.tell(HostEvent::warning(recording, warning)),
+            RoomOutput::WantsRecording => self.outputs.push_back(Output::WantsRecording),
             RoomOutput::Discard { recording } => self.discard(recording),
             RoomOutput::Channel { recording, participant, index } => self.channel(desk, recording, participant, index),
             RoomOutput::Reply { to, id, result } => self.send(to, ToParticipant::Answer { id, result }),

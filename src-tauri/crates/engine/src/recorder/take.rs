@@ -20,6 +20,8 @@ pub(super) struct OpenTake {
     pub(super) recording: RecordingId,
     pub(super) from: ClockNs,
     pub(super) until: Option<ClockNs>,
+    /// Pauses: from, until; None while it is paused.
+    pub(super) cuts: Vec<(ClockNs, Option<ClockNs>)>,
     /// In order of channels.
     pub(super) channels: Vec<ParticipantId>,
     pub(super) tracks: BTreeMap<ParticipantId, TakeTrack>,
@@ -47,6 +49,8 @@ pub(super) struct TakeTrack {
     /// The link that was told of this recording, by generation.
     pub(super) announced: Option<u64>,
     pub(super) end_announced: Option<u64>,
+    /// The link that was told of each pause, and whether it was told that it is over.
+    pub(super) cuts_announced: Vec<(u64, bool)>,
     /// Said goodbye since the last packet.
     pub(super) left: bool,
     /// The journal holds the participant's own word that nothing more will come.
@@ -71,6 +75,7 @@ impl OpenTake {
             recording,
             from,
             until: None,
+            cuts: Vec::new(),
             channels: Vec::new(),
             tracks: BTreeMap::new(),
             failed: false,

@@ -45,7 +45,14 @@ impl Track {
         let segments = self.segments.iter().cloned().map(Record::Segment);
         let anchors = self.anchors.values().copied().map(Record::Anchor);
         let mute = self.mute.map(Record::Muted);
-        segments.chain(anchors).chain(mute).chain(self.exchanges.iter().copied().map(Record::ClockExchange)).collect()
+        // All that is decided: two recordings of one track agree about every sample at their seam.
+        let stretches = self.clock.stretches().copied().map(Record::MapStretch);
+        segments
+            .chain(stretches)
+            .chain(anchors)
+            .chain(mute)
+            .chain(self.exchanges.iter().copied().map(Record::ClockExchange))
+            .collect()
     }
 
     fn compare(&mut self, exchange: ClockExchange) {
@@ -78,10 +85,15 @@ impl RecorderEnd {
     }
 
     pub(super) fn exchange(&mut self, desk: &mut dyn Desk, participant: ParticipantId, exchange: ClockExchange) {
+        let mut decided = Vec::new();
         if let Some(track) = self.tracks.get_mut(&participant) {
             track.compare(exchange);
+            decided = track.clock.decide();
         }
         self.journal_track(desk, participant, &Record::ClockExchange(exchange));
+        for stretch in decided {
+            self.journal_track(desk, participant, &Record::MapStretch(stretch));
+        }
         self.announce(participant);
     }
 
@@ -99,9 +111,11 @@ impl RecorderEnd {
                 self.journal_track(desk, participant, &Record::Segment(segment));
             }
             ToRecorder::Anchor(anchor) => {
+                let mut decided = Vec::new();
                 if let Some(track) = self.tracks.get_mut(&participant) {
                     track.clock.on_anchor(&anchor);
                     track.anchors.insert(anchor.segment, anchor);
+                    decided = track.clock.decide();
                 }
                 self.journal_track(desk, participant, &Record::Anchor(anchor));
             }
@@ -210,6 +224,23 @@ impl RecorderEnd {
                 told.backfill.handle(BackfillInput::LinkUp);
                 let message = ToParticipant::SpoolFrom { recording, from };
                 self.outputs.push_back(Output::Send { to: participant, message });
+            }
+            if told.announced == Some(link.generation) {
+                for (cut, &(from, until)) in (0..).zip(&take.cuts) {
+                    let news = (link.generation, until.is_some());
+                    let known = told.cuts_announced.get_mut(cut as usize);
+                    if known.as_deref() != Some(&news)
+                        && let Some(from) = track.clock.to_participant(from)
+                    {
+                        match known {
+                            Some(known) => *known = news,
+                            None => told.cuts_announced.push(news),
+                        }
+                        let until = until.and_then(|until| track.clock.to_participant(until));
+                        let message = ToParticipant::SpoolCut { recording, cut, from, until };
+                        self.outputs.push_back(Output::Send { to: participant, message });
+                    }
+                }
             }
             if told.end_announced != Some(link.generation)
                 && let Some(until) = take.until.and_then(|until| track.clock.to_participant(until))

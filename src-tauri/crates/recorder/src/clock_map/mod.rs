@@ -1,15 +1,25 @@
 //! From sample indices to the recorder's timeline.
 //!
 //! Two measurements make a map: anchors say where samples lie on the participant's clock, exchanges say where that
-//! clock lies on the recorder's. A map holds within one segment of one epoch, never across a start, a wake or a change
-//! of device. In this version every device is taken to run at the recorder's rate, and a segment's position is rounded
-//! to whole frames, so that a nominal device's samples are copied and not resampled.
+//! clock lies on the recorder's. Both clocks and the device drift, and the map follows them. It holds within one segment
+//! of one epoch, never across a start, a wake or a change of device.
 //!
-//! A map is decided once. Two recordings of one continuous track then agree about every sample, and the second begins
+//! ```text
+//! Anchors --+                Place                  Course
+//!           +-- Drift --> where a sample lies --> stretches, decided once
+//! Offset  --+             and how sure that is
+//! ```
+//!
+//! A map is decided piece by piece, some 17 s of sound behind the newest measurement, and never revised: what is
+//! rendered stays as it is, two recordings of one continuous track agree about every sample, and the second begins
 //! exactly where the first ended.
 
 mod anchors;
+mod course;
+mod drift;
 mod offset;
+mod place;
+mod state;
 
 use std::collections::BTreeMap;
 
@@ -17,35 +27,35 @@ use roomtone_packets::{ClockExchange, MapStretch, Record};
 use roomtone_protocol::channel::{Anchor, Segment};
 use roomtone_protocol::{ClockNs, SampleIndex, SegmentKey, WakeEpoch};
 
-use crate::stretch::ONE;
 use crate::timeline::TimelineFrame;
-use anchors::Anchors;
+use course::{Course, Expected};
 use offset::Offset;
 
 /// One participant's clock and segments, for as long as the recorder runs.
 #[derive(Debug, Clone, Default)]
 pub struct TrackClock {
     epochs: BTreeMap<WakeEpoch, Offset>,
-    segments: BTreeMap<SegmentKey, Anchors>,
+    courses: BTreeMap<SegmentKey, Course>,
     /// First samples by segment; what [`Self::extend`] searches.
     firsts: BTreeMap<SegmentKey, SampleIndex>,
     /// The newest sample known of each epoch.
     newest: BTreeMap<WakeEpoch, SampleIndex>,
-    decided: BTreeMap<SegmentKey, MapStretch>,
+    /// In order of samples.
+    decided: BTreeMap<SegmentKey, Vec<MapStretch>>,
 }
 
 impl TrackClock {
     /// A segment began; participants say it again on every new link.
     pub fn on_segment(&mut self, segment: &Segment) {
-        self.segments.entry(segment.segment).or_insert_with(|| Anchors::new(segment));
+        self.courses.entry(segment.segment).or_insert_with(|| Course::new(segment));
         self.firsts.entry(segment.segment).or_insert(segment.first);
         self.saw(segment.segment.epoch, segment.first);
     }
 
     /// A sample's place on the participant's clock.
     pub fn on_anchor(&mut self, anchor: &Anchor) {
-        if let Some(anchors) = self.segments.get_mut(&anchor.segment) {
-            anchors.take(anchor);
+        if let Some(course) = self.courses.get_mut(&anchor.segment) {
+            course.take(anchor);
             self.saw(anchor.segment.epoch, anchor.index);
         }
     }
@@ -62,9 +72,18 @@ impl TrackClock {
             Record::Anchor(anchor) => self.on_anchor(anchor),
             Record::ClockExchange(exchange) => self.on_exchange(exchange),
             Record::MapStretch(stretch) => {
-                self.decided.entry(stretch.segment).or_insert(*stretch);
+                let known = self.decided.entry(stretch.segment).or_default();
+                // Decided once: what came first holds.
+                if let Err(at) = known.binary_search_by_key(&stretch.from, |known| known.from) {
+                    known.insert(at, *stretch);
+                }
             }
-            Record::Packet(packet) => self.saw(packet.segment.epoch, packet.index),
+            Record::Packet(packet) => {
+                self.saw(packet.segment.epoch, packet.index);
+                if let Some(course) = self.courses.get_mut(&packet.segment) {
+                    course.saw(packet.range().to);
+                }
+            }
             Record::Epoch(_)
             | Record::Interval(_)
             | Record::Retract(_)
@@ -73,7 +92,8 @@ impl TrackClock {
             | Record::Name(_)
             | Record::Muted(_)
             | Record::Left(_)
-            | Record::Channel(_) => {}
+            | Record::Channel(_)
+            | Record::Described(_) => {}
         }
     }
 
@@ -94,41 +114,71 @@ impl TrackClock {
     #[must_use]
     pub fn to_participant(&self, at: ClockNs) -> Option<ClockNs> {
         let newest = self.newest.keys().next_back().into_iter().chain(self.epochs.keys().next_back()).max()?;
-        self.epochs.get(newest)?.estimate().map(|offset| ClockNs(at.0.saturating_sub(offset)))
+        let offset = self.epochs.get(newest)?;
+        // The offset hardly changes while it lasts: what holds there, holds for the instant itself.
+        let near = ClockNs(at.0.saturating_sub(offset.base()?));
+        offset.at(near).map(|offset| ClockNs(at.0.saturating_sub(offset)))
     }
 
     /// An instant of the participant's clock of an epoch on the recorder's. None before the first exchange.
     #[must_use]
     pub fn to_recorder(&self, epoch: WakeEpoch, at: ClockNs) -> Option<ClockNs> {
-        self.epochs.get(&epoch)?.estimate().map(|offset| ClockNs(at.0.saturating_add(offset)))
+        self.epochs.get(&epoch)?.at(at).map(|offset| ClockNs(at.0.saturating_add(offset)))
     }
 
-    /// The segment's map. The first call that finds the measurements for it decides, for good: ask when the recording
-    /// is over and everything is known, and note the answer in the journal.
-    pub fn stretch(&mut self, segment: SegmentKey) -> Option<MapStretch> {
-        if let Some(&decided) = self.decided.get(&segment) {
-            return Some(decided);
+    /// Decides what measurements from both sides allow to decide, and returns it, in order: stretches for the journals of
+    /// all recordings that run. Call it whenever an exchange or an anchor has come.
+    pub fn decide(&mut self) -> Vec<MapStretch> {
+        // Anchors of a device come until the next one has taken over, exchanges until the next start.
+        let lasting: Option<SegmentKey> =
+            self.courses.iter().rev().find(|(_, course)| course.lasts()).map(|(&key, _)| key);
+        self.each(|key, course, known, offset| {
+            let later = lasting.filter(|&later| later > key);
+            let expected =
+                Expected { anchors: later.is_none(), exchanges: later.is_none_or(|later| later.epoch == key.epoch) };
+            course.decide(known, offset, expected)
+        })
+    }
+
+    /// Decides the rest of what lies before an instant of the recorder's clock with what is known: a recording ended
+    /// there, and its file is to be made. Without an instant, everything up to the newest sample. Samples behind that go
+    /// on from there.
+    ///
+    /// A segment without any exchange in its epoch stays without a map.
+    pub fn conclude(&mut self, until: Option<ClockNs>) -> Vec<MapStretch> {
+        let until = until.map(TimelineFrame::at);
+        self.each(|_, course, known, offset| course.conclude(known, offset, until))
+    }
+
+    /// Everything decided so far: what the journal of a new recording has to know, and what a finished one has to hold.
+    pub fn stretches(&self) -> impl Iterator<Item = &MapStretch> + '_ {
+        self.decided.values().flatten()
+    }
+
+    /// Samples of a segment before this one have their frames for good; those from it on must not be rendered into
+    /// anything that is to last. None as long as nothing is decided.
+    #[must_use]
+    pub fn decided_to(&self, segment: SegmentKey) -> Option<SampleIndex> {
+        self.decided.get(&segment)?;
+        self.courses.get(&segment).map(Course::decided_to)
+    }
+
+    /// Lets every segment decide, with what is known of it and the offset of its epoch.
+    fn each(
+        &mut self,
+        mut decide: impl FnMut(SegmentKey, &mut Course, Option<&MapStretch>, &mut Offset) -> Vec<MapStretch>,
+    ) -> Vec<MapStretch> {
+        let mut all = Vec::new();
+        for (&key, course) in &mut self.courses {
+            let Some(offset) = self.epochs.get_mut(&key.epoch) else { continue };
+            let known = self.decided.get(&key).and_then(|known| known.last());
+            let new = decide(key, course, known, offset);
+            if !new.is_empty() {
+                self.decided.entry(key).or_default().extend(&new);
+                all.extend(new);
+            }
         }
-        let fit = self.segments.get(&segment)?.fit();
-        let first = *self.firsts.get(&segment)?;
-        let offset = self.epochs.get(&segment.epoch)?;
-        let first_at = ClockNs(fit.first_at.0.saturating_add(offset.estimate()?));
-        let stretch = MapStretch {
-            segment,
-            from: first,
-            frame: TimelineFrame::nearest(first_at).0,
-            fraction: 0,
-            frames_per_sample: ONE,
-            residual_ns: u32::try_from(fit.residual_ns).unwrap_or(u32::MAX),
-            uncertainty_ns: u32::try_from(offset.uncertainty_ns()?).unwrap_or(u32::MAX),
-        };
-        self.decided.insert(segment, stretch);
-        Some(stretch)
-    }
-
-    /// Every segment announced so far, in order.
-    pub fn segments(&self) -> impl Iterator<Item = SegmentKey> + '_ {
-        self.firsts.keys().copied()
+        all
     }
 
     fn saw(&mut self, epoch: WakeEpoch, index: SampleIndex) {
@@ -137,5 +187,7 @@ impl TrackClock {
     }
 }
 
+#[cfg(test)]
+pub(crate) mod simulation;
 #[cfg(test)]
 mod tests;

@@ -1,19 +1,60 @@
 //! How far a participant's clock is from the recorder's, from four-timestamp exchanges.
 
 use roomtone_packets::ClockExchange;
+use roomtone_protocol::ClockNs;
 
-/// Measurements kept: those with the least round trips. Enough to average jitter, and bounded however long a session is.
-const KEPT: usize = 64;
+use super::drift::{Drift, Fit, Reading, Tails};
 
-/// A measurement whose round trip exceeds the least one by twice this counts a quarter. In nanoseconds; about what
-/// timers and thread switches add on a machine that is not overloaded.
-const TRUSTED_EXCESS_NS: f64 = 50_000.0;
+/// What a measurement without any queue is off, in microseconds: about what timers and thread switches add on a machine
+/// that is not overloaded.
+const FLOOR_US: f64 = 50.0;
 
-/// The best exchanges of one epoch.
-#[derive(Debug, Clone, Default)]
+/// Queues fill in both directions.
+const TAILS: Tails = Tails { above: 3.0, below: 3.0 };
+
+/// How long the least round trip holds, in seconds: a path that has changed for good is believed after five to ten
+/// minutes.
+const LEAST_HOLDS_S: f64 = 300.0;
+
+/// The participant's clock of one epoch against the recorder's.
+#[derive(Debug, Clone)]
 pub(super) struct Offset {
-    /// (round trip, offset from participant to recorder), by round trip.
-    best: Vec<(i64, i64)>,
+    /// The first exchange: participant's clock, and what it takes to the recorder's. Everything else counts from there.
+    origin: Option<(i64, i64)>,
+    drift: Drift,
+    least: Least,
+    /// Asked and answered at one instant: both ends run in one program, and there is only one clock.
+    one_clock: bool,
+}
+
+/// The least round trips of the current period and of the one before, in microseconds.
+#[derive(Debug, Clone, Copy)]
+struct Least {
+    since: f64,
+    current: Trips,
+    before: Trips,
+}
+
+/// The three least round trips, by length.
+#[derive(Debug, Clone, Copy)]
+struct Trips([f64; 3]);
+
+/// What is known of the offset at an instant.
+#[derive(Debug, Clone)]
+pub(super) struct OffsetFit {
+    pub(super) fit: Fit,
+    /// Weighted root mean square of what the measurements lie off, in microseconds.
+    pub(super) spread: f64,
+    /// What queues that all wait in one direction can have moved it, in microseconds.
+    pub(super) bias: f64,
+    /// Half of the least round trip, in microseconds: what path asymmetry can hide.
+    pub(super) asymmetry: f64,
+}
+
+impl Default for Offset {
+    fn default() -> Self {
+        Self { origin: None, drift: Drift::new(TAILS), least: Least::default(), one_clock: false }
+    }
 }
 
 impl Offset {
@@ -24,43 +65,124 @@ impl Offset {
         if asked < 0 || answered < 0 || asked < answered {
             return;
         }
-        let (Ok(round_trip), Ok(offset)) = (i64::try_from(asked - answered), i64::try_from((t0 + t3 - t1 - t2) / 2))
-        else {
-            return;
+        let (at, offset) = ((t1 + t2) / 2, (t0 + t3 - t1 - t2) / 2);
+        let (Ok(at), Ok(offset)) = (i64::try_from(at), i64::try_from(offset)) else { return };
+        self.one_clock |= asked == 0;
+        let (_, first) = *self.origin.get_or_insert((at, offset));
+        let reading = Reading {
+            at: self.seconds(ClockNs(at)),
+            value: (i128::from(offset) - i128::from(first)) as f64 / 1e3,
+            trip: (asked - answered) as f64 / 1e3,
         };
-        let at = self.best.partition_point(|&(known, _)| known <= round_trip);
-        if at < KEPT {
-            self.best.insert(at, (round_trip, offset));
-            self.best.truncate(KEPT);
+        self.drift.take(reading);
+    }
+
+    /// Recorder's clock minus participant's at an instant of the participant's clock, in nanoseconds.
+    pub(super) fn at(&self, at: ClockNs) -> Option<i64> {
+        let fit = self.fit(self.seconds(at))?;
+        Some(self.base()?.saturating_add((fit.fit.state.offset * 1e3).round() as i64))
+    }
+
+    /// What is known at an instant, in seconds since the first exchange. None before that.
+    ///
+    /// Queues only ever lengthen one way or the other, by at most the round trip's excess over a path that is empty; half
+    /// of that is the error that they can bring, and so a measurement's standard deviation.
+    pub(super) fn fit(&self, at: f64) -> Option<OffsetFit> {
+        if self.one_clock {
+            return Some(OffsetFit { fit: Fit::certain(at), spread: 0.0, bias: 0.0, asymmetry: 0.0 });
+        }
+        let mut trips = self.least.value();
+        self.drift.window(at).for_each(|reading| trips.take(reading.trip));
+        let (least, empty) = (trips.0[0], trips.empty());
+        let excess = |reading: &Reading| (reading.trip - empty).max(0.0) / 2.0;
+        let fit = self.drift.fit(at, |reading| FLOOR_US + excess(reading))?;
+        let spread = fit.weighted(fit.deviations().iter().map(|deviation| deviation.powi(2))).unwrap_or(0.0).sqrt();
+        let bias = fit.weighted(self.drift.window(at).map(excess)).unwrap_or(0.0);
+        let asymmetry = if least.is_finite() { least / 2.0 } else { 0.0 };
+        Some(OffsetFit { fit, spread, bias, asymmetry })
+    }
+
+    /// Uses up what was measured until an instant, as in a fit that was made there.
+    pub(super) fn settle(&mut self, at: f64, fit: &OffsetFit) {
+        for reading in self.drift.window(at).take_while(|reading| reading.at <= at) {
+            self.least.take(reading);
+        }
+        self.drift.settle(at, &fit.fit);
+    }
+
+    /// An instant of the participant's clock, in seconds since the first exchange.
+    pub(super) fn seconds(&self, at: ClockNs) -> f64 {
+        (i128::from(at.0) - i128::from(self.origin.map_or(0, |(at, _)| at))) as f64 / 1e9
+    }
+
+    /// Recorder's clock minus participant's at the first exchange, in nanoseconds; fits count from it.
+    pub(super) fn base(&self) -> Option<i64> {
+        self.origin.map(|(_, offset)| offset)
+    }
+
+    /// Up to when exchanges tell the offset, in seconds since the first one.
+    pub(super) fn newest(&self) -> Option<f64> {
+        if self.one_clock { Some(f64::INFINITY) } else { self.drift.newest() }
+    }
+
+    /// When the first exchange behind an instant was.
+    pub(super) fn next_after(&self, at: f64) -> Option<f64> {
+        self.drift.next_after(at).filter(|_| !self.one_clock)
+    }
+}
+
+impl Default for Least {
+    fn default() -> Self {
+        Self { since: f64::NEG_INFINITY, current: Trips::default(), before: Trips::default() }
+    }
+}
+
+impl Least {
+    fn take(&mut self, reading: &Reading) {
+        if reading.at - self.since > LEAST_HOLDS_S {
+            *self = Self { since: reading.at, current: Trips::default(), before: self.current };
+        }
+        self.current.take(reading.trip);
+    }
+
+    fn value(&self) -> Trips {
+        let mut both = self.current;
+        self.before.0.into_iter().for_each(|trip| both.take(trip));
+        both
+    }
+}
+
+impl Default for Trips {
+    fn default() -> Self {
+        Self([f64::INFINITY; 3])
+    }
+}
+
+impl Trips {
+    fn take(&mut self, trip: f64) {
+        let mut longer = trip;
+        for known in &mut self.0 {
+            if longer < *known {
+                std::mem::swap(&mut longer, known);
+            }
         }
     }
 
-    /// Recorder's clock minus participant's, in nanoseconds.
-    ///
-    /// Queues only ever lengthen one way or the other, by at most the round trip's excess over the least one; half of
-    /// that is the error it can bring, and the weight falls with its square.
-    pub(super) fn estimate(&self) -> Option<i64> {
-        let &(least, near) = self.best.first()?;
-        let (sum, weights) = self.best.iter().fold((0.0, 0.0), |(sum, weights), &(round_trip, offset)| {
-            let excess = (round_trip - least) as f64 / 2.0 / TRUSTED_EXCESS_NS;
-            let weight = 1.0 / (1.0 + excess).powi(2);
-            // Differences stay small enough for a float to be exact to the nanosecond.
-            (sum + weight * offset.saturating_sub(near) as f64, weights + weight)
-        });
-        Some(near.saturating_add((sum / weights).round() as i64))
-    }
-
-    /// What path asymmetry can hide, in nanoseconds: half of the least round trip.
-    pub(super) fn uncertainty_ns(&self) -> Option<i64> {
-        self.best.first().map(|&(least, _)| least / 2)
+    /// What a round trip takes when nothing waits, as far as can be told. Where queues fill at both ends, it lies below
+    /// the least of a few by about as much as that one below the third; with fewer than three it could be nothing.
+    fn empty(self) -> f64 {
+        let [least, _, third] = self.0;
+        if third.is_finite() { (2.0 * least - third).max(0.0) } else { 0.0 }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use roomtone_protocol::{ClockNs, WakeEpoch};
+    use roomtone_protocol::WakeEpoch;
 
     use super::*;
+
+    const SECOND: i64 = 1_000_000_000;
 
     /// An exchange over a path with these delays, with the participant's clock `ahead` of the recorder's.
     fn exchange(at: i64, ahead: i64, there: i64, back: i64) -> ClockExchange {
@@ -75,42 +197,65 @@ mod tests {
         }
     }
 
+    /// What it says at the newest exchange, in microseconds beside the truth.
+    fn error(offset: &Offset, ahead: i64) -> (f64, OffsetFit) {
+        let fit = offset.fit(offset.newest().unwrap()).unwrap();
+        let error = (offset.base().unwrap() + ahead) as f64 / 1e3 + fit.fit.state.offset;
+        (error, fit)
+    }
+
     #[test]
     fn queues_one_way_hardly_move_it() {
         let mut offset = Offset::default();
         for n in 0..500 {
             // Nine of ten answers wait up to 40 ms; the path itself takes 5 ms each way.
             let queue = if n % 10 == 0 { n * 100 } else { (n * 7_919 % 400) * 100_000 };
-            offset.take(&exchange(n * 1_000_000_000, 123_456_789, 5_000_000, 5_000_000 + queue));
+            offset.take(&exchange(n * SECOND, 123_456_789, 5_000_000, 5_000_000 + queue));
         }
-        let error = offset.estimate().unwrap() + 123_456_789;
-        assert!(error.abs() < 50_000, "{error} ns");
-        assert_eq!(offset.uncertainty_ns(), Some(5_000_000));
+        let (error, fit) = error(&offset, 123_456_789);
+        assert!(error.abs() < 100.0, "{error} µs");
+        assert!((5_000.0..5_050.0).contains(&fit.asymmetry), "{fit:?}");
     }
 
     #[test]
-    fn asymmetry_stays_within_the_uncertainty() {
+    fn asymmetry_stays_within_what_is_said() {
         let mut offset = Offset::default();
         for n in 0..20 {
-            offset.take(&exchange(n, -77, 9_000_000, 1_000_000));
+            offset.take(&exchange(n * SECOND, -77, 9_000_000, 1_000_000));
         }
-        let error = offset.estimate().unwrap() - 77;
-        assert_eq!(error.abs(), 4_000_000);
-        assert!(error.abs() <= offset.uncertainty_ns().unwrap());
+        let (error, fit) = error(&offset, -77);
+        assert!((error.abs() - 4_000.0).abs() < 1.0, "{error} µs");
+        assert!((fit.asymmetry - 5_000.0).abs() < 1.0, "{fit:?}");
     }
 
     #[test]
     fn impossible_exchanges_are_left_out() {
+        let at = |t0: i64, t1: i64, t2: i64, t3: i64| {
+            let [t0, t1, t2, t3] = [t0, t1, t2, t3].map(ClockNs);
+            ClockExchange { epoch: WakeEpoch(1), t0, t1, t2, t3 }
+        };
         let mut offset = Offset::default();
-        offset.take(&exchange(0, 0, -5_000_000, 1_000_000));
-        assert_eq!(offset.estimate(), None);
+        for impossible in
+            [at(10, 0, 0, 9), at(0, 5, 4, 10), at(0, 0, 11, 10), at(i64::MIN, i64::MAX, i64::MAX, i64::MIN)]
+        {
+            offset.take(&impossible);
+        }
+        assert_eq!(offset.at(ClockNs(0)), None);
+        offset.take(&at(0, 3, 5, 8));
+        assert_eq!(offset.at(ClockNs(4)), Some(0));
     }
 
     #[test]
-    fn one_exchange_in_process_is_exact() {
+    fn a_path_that_has_become_longer_is_believed_after_a_while() {
         let mut offset = Offset::default();
-        let now = ClockNs(42);
-        offset.take(&ClockExchange { epoch: WakeEpoch(1), t0: now, t1: now, t2: now, t3: now });
-        assert_eq!((offset.estimate(), offset.uncertainty_ns()), (Some(0), Some(0)));
+        for n in 0..1_500 {
+            let more = if n < 300 { 0 } else { 20_000_000 };
+            offset.take(&exchange(n * SECOND, 0, 1_000_000 + more / 2, 1_000_000 + more / 2));
+            let at = offset.newest().unwrap() - 10.0;
+            let fit = offset.fit(at).unwrap();
+            offset.settle(at, &fit);
+        }
+        let (error, fit) = error(&offset, 0);
+        assert!(error.abs() < 10.0 && (fit.asymmetry - 11_000.0).abs() < 1.0, "{error} µs, {fit:?}");
     }
 }

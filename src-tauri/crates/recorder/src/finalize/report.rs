@@ -1,6 +1,6 @@
 //! The metadata of a finished recording.
 
-use roomtone_packets::IntervalEdge;
+use roomtone_packets::{IntervalEdge, MapStretch};
 use roomtone_protocol::SAMPLE_RATE;
 use roomtone_protocol::metadata::{Alignment, Channel, Marker, Metadata, Parts, SCHEMA};
 use time::format_description::well_known::Rfc3339;
@@ -81,8 +81,8 @@ pub(super) fn metadata(
         id: header.recording,
         room: header.room.clone(),
         room_id: header.room_id,
-        title: options.title.clone().or_else(|| header.title.clone()),
-        notes: options.notes.clone(),
+        title: options.title.as_deref().or(journal.title()).map(str::to_owned),
+        notes: options.notes.as_deref().or(journal.description()).map(str::to_owned),
         started_at: rfc3339(started),
         ended_at: rfc3339(started + length(timeline)),
         sample_rate: SAMPLE_RATE,
@@ -117,13 +117,69 @@ fn rfc3339(instant: OffsetDateTime) -> String {
 fn alignment(notes: &TrackNotes) -> Alignment {
     let stretches = || notes.stretches.values().flatten();
     let worst = |figure: Option<u32>| figure.map(|ns| f64::from(ns) / 1_000.0);
-    let skew = stretches()
-        .filter(|stretch| stretch.frames_per_sample != ONE)
-        .map(|stretch| (ONE as f64 / stretch.frames_per_sample.max(1) as f64 - 1.0) * 1e6)
-        .max_by(|a, b| a.abs().total_cmp(&b.abs()));
+    let skew =
+        notes.stretches.values().filter_map(|segment| skew_ppm(segment)).max_by(|a, b| a.abs().total_cmp(&b.abs()));
     Alignment {
         skew_ppm: skew,
         residual_us: worst(stretches().map(|stretch| stretch.residual_ns).max()),
         uncertainty_us: worst(stretches().map(|stretch| stretch.uncertainty_ns).max()),
+    }
+}
+
+/// How much faster than the recorder's clock a segment's device ran: over all of it but its last stretch, whose end is
+/// not written down, where there are several. None without a map.
+fn skew_ppm(segment: &[MapStretch]) -> Option<f64> {
+    let (first, last) = (segment.first()?, segment.last()?);
+    let samples = last.from.0.saturating_sub(first.from.0);
+    if samples == 0 {
+        return Some((ONE as f64 / last.frames_per_sample.max(1) as f64 - 1.0) * 1e6);
+    }
+    let fraction = (f64::from(last.fraction) - f64::from(first.fraction)) / ONE as f64;
+    let frames = last.frame.saturating_sub(first.frame) as f64 + fraction;
+    Some((samples as f64 / frames.max(1.0) - 1.0) * 1e6)
+}
+
+#[cfg(test)]
+mod tests {
+    use roomtone_protocol::{SampleIndex, SegmentId, SegmentKey, WakeEpoch};
+
+    use super::*;
+
+    const KEY: SegmentKey = SegmentKey { epoch: WakeEpoch(1), segment: SegmentId(0) };
+
+    fn stretch(from: u64, frame: i64, frames_per_sample: u64) -> MapStretch {
+        let from = SampleIndex(from);
+        MapStretch {
+            segment: KEY,
+            from,
+            frame,
+            fraction: 0,
+            frames_per_sample,
+            residual_ns: frame as u32,
+            uncertainty_ns: 7_000,
+        }
+    }
+
+    fn alignment_of(stretches: Vec<MapStretch>) -> Alignment {
+        let mut notes = TrackNotes::default();
+        notes.stretches.insert(KEY, stretches);
+        alignment(&notes)
+    }
+
+    #[test]
+    fn the_skew_is_a_number_wherever_there_is_a_map() {
+        assert_eq!(alignment(&TrackNotes::default()).skew_ppm, None);
+        assert_eq!(alignment_of(vec![stretch(5, 7, ONE)]).skew_ppm, Some(0.0));
+        let slow = alignment_of(vec![stretch(0, 0, ONE + ONE / 10_000)]).skew_ppm;
+        assert!((slow.unwrap() + 100.0).abs() < 0.02, "{slow:?}");
+    }
+
+    #[test]
+    fn the_skew_is_that_of_the_whole_segment() {
+        // Ten seconds nominal, then twenty with 2,400 frames less than samples, of which the last stretch is one.
+        let stretches = vec![stretch(0, 0, ONE), stretch(480_000, 480_000, ONE), stretch(1_440_000, 1_437_600, ONE)];
+        let alignment = alignment_of(stretches);
+        assert!((alignment.skew_ppm.unwrap() - 1_669.4).abs() < 0.1, "{alignment:?}");
+        assert_eq!((alignment.residual_us, alignment.uncertainty_us), (Some(1_437.6), Some(7.0)));
     }
 }

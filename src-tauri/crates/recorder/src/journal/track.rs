@@ -177,7 +177,8 @@ fn is_possible(record: &Record) -> bool {
         | Record::Anchor(_)
         | Record::Muted(_)
         | Record::Left(_)
-        | Record::Channel(_) => true,
+        | Record::Channel(_)
+        | Record::Described(_) => true,
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use roomtone_packets::MapStretch;
 
 use super::decode::TrackDecoder;
-use super::filter::{TAPS, interpolate};
+use super::filter::{Filter, TAPS};
 use super::plan::{Piece, TrackPlan};
 use super::{PacketSource, RenderError};
 use crate::stretch::StretchMap;
@@ -77,11 +77,12 @@ impl<'a> ChannelReader<'a> {
         let last = stretch.position_of(TimelineFrame(from.0 + out.len() as i64 - 1));
         let window_from = first.index - (TAPS as i64 / 2 - 1);
         let length = (last.index - first.index) as usize + TAPS;
+        let filter = Filter::get();
         self.fill(number, window_from, length, |window| {
             for (sample, position) in out.iter_mut().zip(stretch.positions_from(from)) {
                 let start = (position.index - first.index) as usize;
                 let taps = window[start..].first_chunk().expect("the window reaches as far as the last position");
-                *sample = interpolate(taps, position.fraction);
+                *sample = filter.interpolate(taps, position.fraction);
             }
         })
     }

@@ -13,6 +13,8 @@ mod decode;
 mod filter;
 mod pcm;
 mod plan;
+#[cfg(test)]
+mod spectrum;
 
 use std::io;
 

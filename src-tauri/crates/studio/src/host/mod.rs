@@ -25,7 +25,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::bucket;
 use crate::data_dir::{DataDir, Start, io};
-use crate::settings::Settings;
+use crate::settings::{BucketChoice, Settings};
 use desk::HostDesk;
 use engine::{Engine, Input, Order, Parts, moment, watch_list};
 use writer::Writer;
@@ -141,6 +141,9 @@ impl Host {
                 grace: settings.grace(),
                 epoch: start.epoch.0,
                 recording_enabled: settings.recording_enabled.unwrap_or(true),
+                time_limit: settings.time_limit(),
+                auto_record: settings.auto_record,
+                disk_bytes_per_sample: disk_bytes_per_sample(&settings),
             },
         );
         let shelf = shelf::Shelf::new(configured.bucket, catalog, open.room, name.clone(), data_dir);
@@ -207,6 +210,12 @@ impl Host {
             let _ended = ended.await;
         }
     }
+}
+
+/// Bytes that a sample of a finished recording takes on this disk: a folder bucket holds the file once more.
+fn disk_bytes_per_sample(settings: &Settings) -> u32 {
+    let depth = u32::from(settings.bit_depth.unwrap_or(24)) / 8;
+    if settings.bucket_choice() == BucketChoice::Folder { 2 * depth } else { depth }
 }
 
 pub(crate) use room_file::network_address;
