@@ -82,6 +82,9 @@ mod tests {
             title: None,
             started_by: None,
             failure: None,
+            notes: None,
+            markers: 0,
+            remaining_ms: None,
         };
         let state = RoomState {
             epoch: 1,
@@ -92,6 +95,8 @@ mod tests {
             people: vec![],
             current: recording.map(status),
             finalizing: vec![],
+            auto_record: None,
+            disk_left_ms: None,
         };
         let room = RoomView {
             me: ParticipantId::from_bytes([3; 16]),

@@ -80,9 +80,11 @@ function room(more: Partial<RoomView> = {}, recording = false): RoomView {
       record_by: "everyone",
       people: people(recording),
       current: recording
-        ? { recording: id("4"), state: "recording", elapsed_ms: 754_300, title: "Part three", started_by: id("a"), failure: null }
+        ? { recording: id("4"), state: "recording", elapsed_ms: 754_300, title: "Part three", started_by: id("a"), failure: null, notes: null, markers: 0, remaining_ms: null }
         : null,
       finalizing: [],
+      auto_record: null,
+      disk_left_ms: null,
     },
     ...more,
   };

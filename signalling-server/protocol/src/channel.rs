@@ -221,6 +221,9 @@ pub enum Command {
     Start {
         /// Its title.
         title: Option<String>,
+        /// Its notes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        notes: Option<String>,
     },
     /// Finalize the current recording.
     Stop,
@@ -228,12 +231,28 @@ pub enum Command {
     Pause,
     /// Go on.
     Resume,
-    /// Discard it.
-    Cancel,
+    /// Discard it, on the host, in the bucket and in everybody's spool.
+    Cancel {
+        /// Which, also one that is still on its way to the bucket; None is the current one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        recording: Option<RecordingId>,
+    },
     /// Drop a marker.
     Mark {
         /// Its text.
         text: String,
+    },
+    /// Give a recording another title or other notes.
+    Describe {
+        /// Which, also one that is over; None is the current one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        recording: Option<RecordingId>,
+        /// The title: None leaves it, an empty one takes it away.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        title: Option<String>,
+        /// The notes, likewise.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        notes: Option<String>,
     },
     /// How is it going?
     Status,
@@ -340,6 +359,18 @@ pub enum ToParticipant {
         recording: RecordingId,
         /// On the participant's own clock.
         until: ClockNs,
+    },
+    /// Recorded time is interrupted: nothing of this stretch is kept or sent. Told between [`Self::SpoolFrom`] and
+    /// [`Self::SpoolUntil`], again on every new link; told again, only what was open before can close.
+    SpoolCut {
+        /// Of this recording.
+        recording: RecordingId,
+        /// Numbers the recording's interruptions, from 0.
+        cut: u32,
+        /// On the participant's own clock.
+        from: ClockNs,
+        /// On the participant's own clock; None as long as nobody resumed.
+        until: Option<ClockNs>,
     },
     /// These samples did not arrive: send their packets over this channel.
     Want {

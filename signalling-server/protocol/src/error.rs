@@ -50,6 +50,8 @@ pub mod code {
     pub const ALREADY_CHANGED: &str = "already_changed";
     /// Nothing is being recorded.
     pub const NOT_RECORDING: &str = "not_recording";
+    /// The host's disk has no room for a recording.
+    pub const DISK_FULL: &str = "disk_full";
     /// Recording is switched off by a setting.
     pub const RECORDING_DISABLED: &str = "recording_disabled";
     /// This version does not do that yet.

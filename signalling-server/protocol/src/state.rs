@@ -19,7 +19,7 @@ pub struct RoomState {
     pub room: RoomId,
     /// What people call it.
     pub name: String,
-    /// Who may start and stop.
+    /// Who may start, stop, pause, resume and describe.
     pub record_by: RecordBy,
     /// Everybody who is or was in the room, in order of joining.
     pub people: Vec<Person>,
@@ -27,6 +27,14 @@ pub struct RoomState {
     pub current: Option<RecordingStatus>,
     /// Recordings that are finished but not completed yet, oldest first; also failed ones.
     pub finalizing: Vec<RecordingStatus>,
+    /// A recording begins by itself when so many participants with microphones are present; None: never.
+    #[serde(default)]
+    pub auto_record: Option<u32>,
+    /// How much longer the recorder's disk has room for, in milliseconds of recorded time, by the number of channels
+    /// that there are or would be now: whole minutes. None as long as nobody knows.
+    #[serde(default)]
+    #[ts(type = "number | null")]
+    pub disk_left_ms: Option<u64>,
 }
 
 impl RoomState {
@@ -43,7 +51,7 @@ impl RoomState {
     }
 }
 
-/// Who may start and stop recordings.
+/// Who may start, stop, pause, resume and describe recordings.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ts_rs::TS)]
 #[serde(rename_all = "snake_case")]
 #[ts(export)]
@@ -152,8 +160,19 @@ pub struct RecordingStatus {
     pub elapsed_ms: u64,
     /// Its title, if it has one.
     pub title: Option<String>,
-    /// Who started it.
+    /// Who started it; None if it began by itself, or nobody knows any more.
     pub started_by: Option<ParticipantId>,
     /// Why it failed, what holds it up, or why it ended although nobody wanted that; and what to do.
     pub failure: Option<String>,
+    /// What people noted about it.
+    #[serde(default)]
+    pub notes: Option<String>,
+    /// Markers that people set in it so far.
+    #[serde(default)]
+    pub markers: u32,
+    /// Recorded time that is left until the time limit ends it, in milliseconds; None without a limit, and when it is
+    /// over.
+    #[serde(default)]
+    #[ts(type = "number | null")]
+    pub remaining_ms: Option<u64>,
 }

@@ -151,7 +151,18 @@ fn recorder_is(to: u64, connected: bool) -> Out {
 fn state(room: RoomId, sequence: u64, name: &str) -> RoomState {
     let (people, finalizing) = (Vec::new(), Vec::new());
     let record_by = RecordBy::Everyone;
-    RoomState { epoch: 1, sequence, room, name: name.to_owned(), record_by, people, current: None, finalizing }
+    RoomState {
+        epoch: 1,
+        sequence,
+        room,
+        name: name.to_owned(),
+        record_by,
+        people,
+        current: None,
+        finalizing,
+        auto_record: None,
+        disk_left_ms: None,
+    }
 }
 
 fn offer(attempt: u32) -> Signal {

@@ -24,10 +24,23 @@ elapsed_ms: number,
  */
 title: string | null, 
 /**
- * Who started it.
+ * Who started it; None if it began by itself, or nobody knows any more.
  */
 started_by: ParticipantId | null, 
 /**
  * Why it failed, what holds it up, or why it ended although nobody wanted that; and what to do.
  */
-failure: string | null, };
+failure: string | null, 
+/**
+ * What people noted about it.
+ */
+notes: string | null, 
+/**
+ * Markers that people set in it so far.
+ */
+markers: number, 
+/**
+ * Recorded time that is left until the time limit ends it, in milliseconds; None without a limit, and when it is
+ * over.
+ */
+remaining_ms: number | null, };

@@ -27,7 +27,7 @@ room: RoomId,
  */
 name: string, 
 /**
- * Who may start and stop.
+ * Who may start, stop, pause, resume and describe.
  */
 record_by: RecordBy, 
 /**
@@ -41,4 +41,13 @@ current: RecordingStatus | null,
 /**
  * Recordings that are finished but not completed yet, oldest first; also failed ones.
  */
-finalizing: Array<RecordingStatus>, };
+finalizing: Array<RecordingStatus>, 
+/**
+ * A recording begins by itself when so many participants with microphones are present; None: never.
+ */
+auto_record: number | null, 
+/**
+ * How much longer the recorder's disk has room for, in milliseconds of recorded time, by the number of channels
+ * that there are or would be now: whole minutes. None as long as nobody knows.
+ */
+disk_left_ms: number | null, };

@@ -33,6 +33,11 @@ it("says that a recording failed, also where the list still calls it uploading",
   expect(lines([entry({ state: "uploading" })], failed)[0]).toMatchObject({ state: "failed", failure: "the disk is full" });
 });
 
+it("shows nothing of a recording that was discarded", () => {
+  const cancelled = state({ finalizing: [status({ recording: id("2"), state: "cancelled" })] });
+  expect(lines([entry()], cancelled).map((line) => line.id)).toEqual([id("1")]);
+});
+
 it("names an object without a title by its file, and keeps keys that begin alike apart", () => {
   const list = lines([entry({ recording: null, key: "recordings/a.wav" }), entry({ recording: null, key: "other/a.wav" })], null);
   expect(list.map((line) => [line.id, line.title])).toEqual([

@@ -19,9 +19,10 @@ export interface Line {
   hostOnly: boolean;
 }
 
-/** Newest first: what is still being finished stands above what the list has. */
+/** Newest first: what is still being finished stands above what the list has. What was discarded is in neither. */
 export function lines(entries: readonly CatalogEntry[], state: RoomState | null): Line[] {
-  const unfinished = new Map((state?.finalizing ?? []).map((status) => [status.recording, status]));
+  const kept = (state?.finalizing ?? []).filter((status) => status.state !== "cancelled");
+  const unfinished = new Map(kept.map((status) => [status.recording, status]));
   const known = entries.map((entry) => {
     const status = entry.recording === null ? undefined : unfinished.get(entry.recording);
     if (entry.recording !== null) unfinished.delete(entry.recording);

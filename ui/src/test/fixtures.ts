@@ -32,6 +32,9 @@ export function status(more: Partial<RecordingStatus> = {}): RecordingStatus {
     title: null,
     started_by: null,
     failure: null,
+    notes: null,
+    markers: 0,
+    remaining_ms: null,
     ...more,
   };
 }
@@ -63,6 +66,8 @@ export function state(more: Partial<RoomState> = {}): RoomState {
     people: [person()],
     current: null,
     finalizing: [],
+    auto_record: null,
+    disk_left_ms: null,
     ...more,
   };
 }

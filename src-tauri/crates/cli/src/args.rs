@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use roomtone_capture::MicrophoneSpec;
+use roomtone_protocol::RecordingId;
 
 /// Records everybody in a room on a channel of their own.
 #[derive(Debug, Parser)]
@@ -39,7 +40,7 @@ pub(crate) enum Task {
     Host(Host),
     /// Join a room with a microphone, or to look on.
     Join(Join),
-    /// Start, stop or ask for a recording.
+    /// Start, stop, pause, cancel, mark, describe or ask for a recording.
     Record(Record),
     /// Close a room for everybody.
     Room(Room),
@@ -86,10 +87,10 @@ pub(crate) struct Host {
     /// Who may start and stop.
     #[arg(long)]
     pub(crate) record_by: Option<RecordByArg>,
-    /// Begin by itself when so many people are there.
+    /// Begin by itself when so many people with microphones are there.
     #[arg(long, value_name = "N")]
     pub(crate) auto_record: Option<u32>,
-    /// End a recording after this time.
+    /// End a recording after this time, pauses not counted.
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) time_limit: Option<Duration>,
     /// How long a recording goes on with nobody there.
@@ -157,6 +158,9 @@ pub(crate) enum RecordWhat {
         /// Its title.
         #[arg(long, value_name = "T")]
         title: Option<String>,
+        /// What there is to say about it.
+        #[arg(long, value_name = "N")]
+        notes: Option<String>,
     },
     /// Finalize the recording.
     Stop {
@@ -173,8 +177,11 @@ pub(crate) enum RecordWhat {
     Resume,
     /// How is it going?
     Status,
-    /// Discard it.
+    /// Discard it, on the host, in the bucket and in everybody's spool.
     Cancel {
+        /// One that is still on its way to the bucket, instead of the current one.
+        #[arg(long, value_name = "ID")]
+        recording: Option<RecordingId>,
         /// Yes, really.
         #[arg(long)]
         yes: bool,
@@ -184,6 +191,18 @@ pub(crate) enum RecordWhat {
         /// Its text.
         #[arg(value_name = "TEXT")]
         text: String,
+    },
+    /// Give it another title or other notes; empty ones take them away.
+    Describe {
+        /// One that is still on its way to the bucket, instead of the current one.
+        #[arg(long, value_name = "ID")]
+        recording: Option<RecordingId>,
+        /// The title.
+        #[arg(long, value_name = "T", required_unless_present = "notes")]
+        title: Option<String>,
+        /// What there is to say about it.
+        #[arg(long, value_name = "N")]
+        notes: Option<String>,
     },
 }
 

@@ -2,7 +2,7 @@
 
 use roomtone_capture::MicrophoneSpec;
 use roomtone_protocol::ErrorReport;
-use roomtone_studio::{DataDir, Host, HostEvent, HostOptions, Participant, ParticipantOptions};
+use roomtone_studio::{DataDir, Host, HostEvent, HostOptions, Participant, ParticipantOptions, WarningKind};
 
 use crate::args::{Common, Host as Arguments};
 use crate::output::Output;
@@ -101,6 +101,16 @@ fn text(event: &HostEvent) -> Option<String> {
             format!("the microphone of {}: {message}", participant.short())
         }
         HostEvent::Alarm { participant, .. } => format!("the microphone of {} is well again", participant.short()),
+        HostEvent::RecordingWarning { recording, kind, left_ms } => {
+            let why = match kind {
+                WarningKind::TimeLimit => "its time limit",
+                WarningKind::Disk => "this computer's disk, which fills up",
+            };
+            match left_ms {
+                0 => format!("{} was ended by {why}; all that was recorded is kept", recording.short()),
+                left => format!("{} will be ended by {why} in {}", recording.short(), clock(*left)),
+            }
+        }
         HostEvent::Problem { error } => format!("trouble: {error}"),
         HostEvent::RoomClosed => "the room is closed".to_owned(),
         HostEvent::RecordingsChanged => return None,

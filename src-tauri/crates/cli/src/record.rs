@@ -42,14 +42,17 @@ struct Outcome {
 pub(crate) async fn run(arguments: Record, output: Output) -> Result<(), ErrorReport> {
     let invite = settings::invite(&arguments.invite)?;
     let command = match &arguments.what {
-        RecordWhat::Start { title } => Command::Start { title: title.clone() },
+        RecordWhat::Start { title, notes } => Command::Start { title: title.clone(), notes: notes.clone() },
         RecordWhat::Stop { .. } => Command::Stop,
         RecordWhat::Pause => Command::Pause,
         RecordWhat::Resume => Command::Resume,
         RecordWhat::Status => Command::Status,
-        RecordWhat::Cancel { yes: false } => return Err(unconfirmed("cancelling discards what was recorded")),
-        RecordWhat::Cancel { yes: true } => Command::Cancel,
+        RecordWhat::Cancel { yes: false, .. } => return Err(unconfirmed("cancelling discards what was recorded")),
+        RecordWhat::Cancel { yes: true, recording } => Command::Cancel { recording: *recording },
         RecordWhat::Mark { text } => Command::Mark { text: text.clone() },
+        RecordWhat::Describe { recording, title, notes } => {
+            Command::Describe { recording: *recording, title: title.clone(), notes: notes.clone() }
+        }
     };
     let visitor = Visitor::arrive(invite).await?;
     let (before, _) = status(&visitor).await?;
@@ -64,6 +67,10 @@ pub(crate) async fn run(arguments: Record, output: Output) -> Result<(), ErrorRe
                 None => stopped_line(&visitor, stopped).await?,
             }
         }
+        RecordWhat::Cancel { recording, .. } => {
+            stopped_line(&visitor, recording.or(before.map(|current| current.recording))).await?
+        }
+        RecordWhat::Describe { recording: Some(recording), .. } => described_line(&visitor, recording).await?,
         _ => current_line(&visitor).await?,
     };
     visitor.leave().await;
@@ -87,6 +94,13 @@ async fn stopped_line(visitor: &Visitor, stopped: Option<RecordingId>) -> Result
     let (_, finalizing) = status(visitor).await?;
     let ended = finalizing.iter().find(|status| Some(status.recording) == stopped);
     Ok(line(ended, &finalizing))
+}
+
+/// The line of one recording, whether it runs or is over.
+async fn described_line(visitor: &Visitor, recording: RecordingId) -> Result<Line, ErrorReport> {
+    let (current, finalizing) = status(visitor).await?;
+    let known = current.iter().chain(&finalizing).find(|status| status.recording == recording);
+    Ok(line(known, &finalizing))
 }
 
 fn line(status: Option<&RecordingStatus>, finalizing: &[RecordingStatus]) -> Line {

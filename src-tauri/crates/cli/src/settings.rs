@@ -18,18 +18,12 @@ pub(crate) fn surrounding(common: &Common) -> Result<Settings, ErrorReport> {
 
 /// What a host's flags say, over the rest.
 pub(crate) fn of_host(common: &Common, host: &Host) -> Result<Settings, ErrorReport> {
-    for (asked, flag) in [
-        (host.auto_record.is_some(), "--auto-record"),
-        (host.time_limit.is_some(), "--time-limit"),
-        (host.keep_local.is_some(), "--keep-local"),
-    ] {
-        if asked {
-            return Err(ErrorReport::new(
-                code::NOT_YET_SUPPORTED,
-                format!("{flag} is not there yet"),
-                "leave it out; local copies are kept for good",
-            ));
-        }
+    if host.keep_local.is_some() {
+        return Err(ErrorReport::new(
+            code::NOT_YET_SUPPORTED,
+            "--keep-local is not there yet",
+            "leave it out; local copies are kept for good",
+        ));
     }
     let flags = Settings {
         bucket: host.bucket.map(|kind| match kind {
@@ -44,6 +38,8 @@ pub(crate) fn of_host(common: &Common, host: &Host) -> Result<Settings, ErrorRep
             RecordByArg::Host => RecordBy::Host,
         }),
         grace_s: host.grace.as_ref().map(Duration::as_secs),
+        time_limit_s: host.time_limit.as_ref().map(Duration::as_secs),
+        auto_record: host.auto_record,
         listen: host.listen,
         media_addrs: (!host.media_addrs.is_empty()).then(|| host.media_addrs.clone()),
         ..Settings::default()

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use roomtone_protocol::catalog::CatalogEntry;
 pub use roomtone_protocol::channel::AlarmKind;
 use roomtone_protocol::state::{RecordingState, RoomState};
 use roomtone_protocol::{ErrorReport, ParticipantId, RecordingId, RoomId};
+use roomtone_session::Warning;
 use serde::Serialize;
 
 /// From a host.
@@ -84,6 +86,15 @@ pub enum HostEvent {
         /// What happened and what to do.
         message: String,
     },
+    /// A recording is about to end by itself, or just did.
+    RecordingWarning {
+        /// Which.
+        recording: RecordingId,
+        /// Why.
+        kind: WarningKind,
+        /// Recorded time that is left; 0 if it has ended.
+        left_ms: u64,
+    },
     /// Something went wrong that does not end the room.
     Problem {
         /// What, and what to do.
@@ -91,6 +102,29 @@ pub enum HostEvent {
     },
     /// The room is over.
     RoomClosed,
+}
+
+/// Why a recording is about to end by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WarningKind {
+    /// The time limit.
+    TimeLimit,
+    /// The host's disk fills up.
+    Disk,
+}
+
+impl HostEvent {
+    /// A warning of the room's rules.
+    pub(crate) fn warning(recording: RecordingId, warning: Warning) -> Self {
+        let (kind, left) = match warning {
+            Warning::TimeLimit { left } => (WarningKind::TimeLimit, left),
+            Warning::Disk { left } => (WarningKind::Disk, left),
+            Warning::DiskFull => (WarningKind::Disk, Duration::ZERO),
+        };
+        let left_ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+        Self::RecordingWarning { recording, kind, left_ms }
+    }
 }
 
 /// Somebody, in a line.

@@ -16,11 +16,11 @@ mod lines;
 mod participant;
 mod recorder;
 
-pub use events::{AlarmKind, HostEvent, ParticipantEvent, PersonLine, RecordingLine};
+pub use events::{AlarmKind, HostEvent, ParticipantEvent, PersonLine, RecordingLine, WarningKind};
 pub use participant::{
     Input as ParticipantInput, Output as ParticipantOutput, PacketStore, ParticipantEnd, unreachable_recorder,
 };
 pub use recorder::{
-    Desk, FinalizeFailure, Finished, Input as RecorderInput, Moment, Output as RecorderOutput, RecorderEnd, Setup,
-    last_audio, note_maps,
+    Desk, FinalizeFailure, Finished, Input as RecorderInput, Moment, Output as RecorderOutput, RecorderEnd, Reopened,
+    Setup, last_audio, note_maps,
 };

@@ -37,6 +37,8 @@ pub enum Record {
     Left(PersonLeft),
     /// Kind 14: somebody's channel in the file.
     Channel(ChannelGiven),
+    /// Kind 15: another title, other notes.
+    Described(Described),
 }
 
 /// An Opus packet (RFC 6716) and where it belongs.
@@ -184,6 +186,15 @@ pub struct ChannelGiven {
     pub index: u16,
 }
 
+/// What a recording is called and what people noted about it, from here on; before, what its header says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Described {
+    /// The title; None took it away.
+    pub title: Option<String>,
+    /// The notes.
+    pub notes: Option<String>,
+}
+
 /// A payload whose checksum fits and whose content does not.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a record of kind {kind} holds what this version cannot read")]
@@ -212,6 +223,7 @@ impl Record {
             Self::Muted(_) => 12,
             Self::Left(_) => 13,
             Self::Channel(_) => 14,
+            Self::Described(_) => 15,
         }
     }
 
@@ -238,6 +250,7 @@ impl Record {
             Self::Muted(value) => serde_json::to_writer(out, value),
             Self::Left(value) => serde_json::to_writer(out, value),
             Self::Channel(value) => serde_json::to_writer(out, value),
+            Self::Described(value) => serde_json::to_writer(out, value),
         };
         json.expect("plain structs always serialise into memory");
     }
@@ -266,6 +279,7 @@ impl Record {
             12 => json(kind, payload, Self::Muted),
             13 => json(kind, payload, Self::Left),
             14 => json(kind, payload, Self::Channel),
+            15 => json(kind, payload, Self::Described),
             _ => Ok(None),
         }
     }

@@ -136,7 +136,7 @@ fn the_magic_inside_a_payload_is_no_record() {
 proptest! {
     #[test]
     fn pieces_of_any_size_give_the_same(
-        picks in prop::collection::vec(0usize..14, 0..12),
+        picks in prop::collection::vec(0usize..15, 0..12),
         noise in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
         cut in any::<prop::sample::Index>(),
         pieces in prop::collection::vec(1usize..200, 1..8),

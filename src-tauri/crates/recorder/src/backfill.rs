@@ -1,19 +1,31 @@
 //! What to ask of a participant so that nothing stays missing.
 //!
 //! The participant says what it holds, the journal what arrived. The difference is asked for over the reliable channel,
-//! in bounded portions; the next portion follows as soon as one has arrived, so that the link sets the pace.
+//! in bounded portions; the next portion follows as soon as one has arrived, so that the link sets the pace, up to a cap.
+
+mod pace;
 
 use std::collections::VecDeque;
 
 use roomtone_packets::Coverage;
 use roomtone_protocol::channel::Inventory;
-use roomtone_protocol::{ClockNs, IndexRange, SampleIndex};
+use roomtone_protocol::{ClockNs, IndexRange, SampleIndex, SegmentKey};
+
+use pace::Pace;
 
 /// What was captured last may still be on its way: 500 ms at 48 kHz, more than a round trip and a retransmission take.
 const IN_FLIGHT_SAMPLES: u64 = 24_000;
 
-/// Without any progress for this long, what was asked for is asked for again: 1 s.
+/// Without any progress for this long, what was asked for is asked for again: 1 s, and twice as long every time that
+/// this too brings nothing.
 const PATIENCE_NS: i64 = 1_000_000_000;
+
+/// The longest of these pauses is 64 s: who cannot read what they hold is asked now and then, in case that they can
+/// again.
+const LONGEST_DOUBLINGS: u32 = 6;
+
+/// More audio than this becoming due at once is the end of an outage, and says nothing about the live audio: 3 s.
+const OUTAGE_SAMPLES: u64 = 144_000;
 
 /// Audio that may be asked for and not have arrived: 10 s, about 160 KB. Live packets on the same link wait behind
 /// no more than that.
@@ -43,6 +55,11 @@ pub struct Backfill {
     moved_at: Option<ClockNs>,
     /// Samples asked for that had not come when it was looked at last.
     outstanding: u64,
+    /// Questions in a row that brought nothing.
+    fruitless: u32,
+    pace: Pace,
+    /// Up to where live audio was due at the last look.
+    due: Option<(SegmentKey, SampleIndex)>,
 }
 
 impl Backfill {
@@ -51,6 +68,8 @@ impl Backfill {
         match input {
             BackfillInput::LinkUp => {
                 self.link = true;
+                self.fruitless = 0;
+                self.due = None;
                 self.forget();
             }
             BackfillInput::LinkDown => {
@@ -68,7 +87,10 @@ impl Backfill {
             return None;
         }
         self.settle(now, coverage);
-        let mut budget = MAX_OUTSTANDING_SAMPLES.saturating_sub(self.outstanding);
+        self.look_at_live(coverage);
+        let last = self.inventory.as_ref().is_some_and(|inventory| inventory.complete);
+        let allowed = self.pace.available(now, last);
+        let mut budget = MAX_OUTSTANDING_SAMPLES.saturating_sub(self.outstanding).min(allowed);
         let mut asked = Coverage::default();
         for &range in &self.asked {
             asked.insert(range);
@@ -86,7 +108,9 @@ impl Backfill {
         if want.is_empty() {
             return None;
         }
-        self.outstanding += want.iter().copied().map(samples).sum::<u64>();
+        let wanted = want.iter().copied().map(samples).sum::<u64>();
+        self.outstanding += wanted;
+        self.pace.spend(wanted);
         self.asked.extend(&want);
         self.moved_at = Some(now);
         Some(want)
@@ -95,13 +119,24 @@ impl Backfill {
     /// When to look again although nothing came.
     #[must_use]
     pub fn next_deadline(&self) -> Option<ClockNs> {
-        if self.asked.is_empty() { None } else { self.moved_at.map(|at| ClockNs(at.0 + PATIENCE_NS)) }
+        if self.asked.is_empty() { None } else { self.moved_at.map(|at| ClockNs(at.0 + self.patience())) }
     }
 
     /// What the participant said last that it holds.
     #[must_use]
     pub fn inventory(&self) -> Option<&Inventory> {
         self.inventory.as_ref()
+    }
+
+    /// Whether the participant said that it holds all of this.
+    #[must_use]
+    pub fn holds(&self, range: IndexRange) -> bool {
+        let held = self.inventory.iter().flat_map(|inventory| &inventory.held);
+        let mut coverage = Coverage::default();
+        held.filter(|held| held.segment == range.segment).for_each(|&held| {
+            coverage.insert(held);
+        });
+        coverage.covers(range)
     }
 
     /// Whether the participant said that nothing more will come, and all of what it holds is in `coverage`: of what
@@ -125,11 +160,36 @@ impl Backfill {
         let outstanding = open.iter().copied().map(samples).sum();
         if outstanding < self.outstanding {
             self.moved_at = Some(now);
+            self.fruitless = 0;
         }
         self.asked = open;
         self.outstanding = outstanding;
-        if self.moved_at.is_some_and(|at| now.0 - at.0 >= PATIENCE_NS) {
+        if self.moved_at.is_some_and(|at| now.0 - at.0 >= self.patience()) {
+            self.fruitless += u32::from(!self.asked.is_empty());
             self.forget();
+        }
+    }
+
+    fn patience(&self) -> i64 {
+        PATIENCE_NS << self.fruitless.min(LONGEST_DOUBLINGS)
+    }
+
+    /// How the live audio arrives, as far as it has become due since the last look.
+    fn look_at_live(&mut self, coverage: &Coverage) {
+        let newest = self.inventory.as_ref().filter(|inventory| !inventory.complete);
+        let newest = newest.and_then(|inventory| inventory.held.iter().map(|range| (range.segment, range.to)).max());
+        let Some((segment, to)) = newest else { return };
+        let due = SampleIndex(to.0.saturating_sub(IN_FLIGHT_SAMPLES));
+        if let Some((before, from)) = self.due
+            && before == segment
+            && from < due
+            && due.0 - from.0 <= OUTAGE_SAMPLES
+        {
+            let missing = coverage.missing(IndexRange { segment, from, to: due }).into_iter().map(samples).sum();
+            self.pace.live(due.0 - from.0, missing);
+        }
+        if self.due != Some((segment, due)) {
+            self.due = Some((segment, due));
         }
     }
 
@@ -157,127 +217,4 @@ fn samples(range: IndexRange) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use roomtone_protocol::{RecordingId, SegmentId, SegmentKey, WakeEpoch};
-
-    use super::*;
-
-    const SECOND: u64 = 48_000;
-
-    fn range(from: u64, to: u64) -> IndexRange {
-        let segment = SegmentKey { epoch: WakeEpoch(1), segment: SegmentId(0) };
-        IndexRange { segment, from: SampleIndex(from), to: SampleIndex(to) }
-    }
-
-    fn held(ranges: &[IndexRange], complete: bool) -> BackfillInput {
-        let recording = RecordingId::from_bytes([1; 16]);
-        BackfillInput::Inventory(Inventory { recording, held: ranges.to_vec(), holes: Vec::new(), complete })
-    }
-
-    fn at(ms: i64) -> ClockNs {
-        ClockNs(ms * 1_000_000)
-    }
-
-    fn linked() -> Backfill {
-        let mut backfill = Backfill::default();
-        backfill.handle(BackfillInput::LinkUp);
-        backfill
-    }
-
-    #[test]
-    fn what_is_missing_is_asked_for_once() {
-        let (mut backfill, mut coverage) = (linked(), Coverage::default());
-        coverage.insert(range(0, SECOND));
-        coverage.insert(range(2 * SECOND, 5 * SECOND));
-        backfill.handle(held(&[range(0, 5 * SECOND)], false));
-        assert_eq!(backfill.poll_want(at(0), &coverage), Some(vec![range(SECOND, 2 * SECOND)]));
-        assert_eq!(backfill.poll_want(at(0), &coverage), None);
-        assert_eq!(backfill.poll_want(at(999), &coverage), None);
-        coverage.insert(range(SECOND, 2 * SECOND));
-        assert_eq!(backfill.poll_want(at(5_000), &coverage), None);
-        assert_eq!(backfill.next_deadline(), None);
-    }
-
-    #[test]
-    fn silence_is_answered_with_the_same_question() {
-        let (mut backfill, coverage) = (linked(), Coverage::default());
-        backfill.handle(held(&[range(0, SECOND)], true));
-        let question = backfill.poll_want(at(0), &coverage);
-        assert_eq!(question, Some(vec![range(0, SECOND)]));
-        assert_eq!(backfill.next_deadline(), Some(at(1_000)));
-        assert_eq!(backfill.poll_want(at(1_000), &coverage), question);
-    }
-
-    #[test]
-    fn a_new_link_is_asked_at_once() {
-        let (mut backfill, coverage) = (linked(), Coverage::default());
-        backfill.handle(held(&[range(0, SECOND)], true));
-        let question = backfill.poll_want(at(0), &coverage);
-        backfill.handle(BackfillInput::LinkDown);
-        assert_eq!(backfill.poll_want(at(10), &coverage), None);
-        backfill.handle(BackfillInput::LinkUp);
-        assert_eq!(backfill.poll_want(at(20), &coverage), question);
-    }
-
-    #[test]
-    fn a_slow_link_that_moves_is_not_asked_twice() {
-        let (mut backfill, mut coverage) = (linked(), Coverage::default());
-        backfill.handle(held(&[range(0, 10 * SECOND)], true));
-        assert!(backfill.poll_want(at(0), &coverage).is_some());
-        for n in 1..10 {
-            coverage.insert(range(0, n * SECOND));
-            assert_eq!(backfill.poll_want(at(n as i64 * 900), &coverage), None, "{n}");
-        }
-    }
-
-    #[test]
-    fn what_may_be_on_its_way_is_not_asked_for() {
-        let (mut backfill, coverage) = (linked(), Coverage::default());
-        backfill.handle(held(&[range(0, 20_000)], false));
-        assert_eq!(backfill.poll_want(at(0), &coverage), None);
-        backfill.handle(held(&[range(0, 44_000)], false));
-        assert_eq!(backfill.poll_want(at(500), &coverage), Some(vec![range(0, 20_000)]));
-        backfill.handle(held(&[range(0, 44_000)], true));
-        assert_eq!(backfill.poll_want(at(600), &coverage), Some(vec![range(20_000, 44_000)]));
-    }
-
-    #[test]
-    fn an_hour_comes_in_portions() {
-        let (mut backfill, mut coverage) = (linked(), Coverage::default());
-        let hour = range(0, 3_600 * SECOND);
-        backfill.handle(held(&[hour], true));
-        let mut questions = 0;
-        while let Some(want) = backfill.poll_want(at(questions), &coverage) {
-            assert!(want.iter().copied().map(samples).sum::<u64>() <= MAX_OUTSTANDING_SAMPLES);
-            assert_eq!(backfill.poll_want(at(questions), &coverage), None);
-            for part in want {
-                coverage.insert(part);
-            }
-            questions += 1;
-        }
-        assert_eq!(questions, 360);
-        assert!(coverage.covers(hour) && backfill.is_settled(&coverage));
-    }
-
-    #[test]
-    fn many_small_holes_fit_into_messages() {
-        let (mut backfill, mut coverage) = (linked(), Coverage::default());
-        for n in 0..1_000 {
-            coverage.insert(range(n * 1_920, n * 1_920 + 960));
-        }
-        backfill.handle(held(&[range(0, 1_920_000)], true));
-        assert_eq!(backfill.poll_want(at(0), &coverage).map(|want| want.len()), Some(MAX_RANGES));
-    }
-
-    #[test]
-    fn settled_needs_the_last_word() {
-        let (mut backfill, mut coverage) = (linked(), Coverage::default());
-        assert!(!backfill.is_settled(&coverage));
-        backfill.handle(held(&[range(0, SECOND)], true));
-        assert!(!backfill.is_settled(&coverage));
-        coverage.insert(range(0, SECOND));
-        assert!(backfill.is_settled(&coverage));
-        backfill.handle(held(&[range(0, SECOND)], false));
-        assert!(!backfill.is_settled(&coverage));
-    }
-}
+mod tests;

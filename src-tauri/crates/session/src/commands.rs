@@ -4,11 +4,12 @@ use roomtone_protocol::channel::{Answer, Command};
 use roomtone_protocol::state::RecordBy;
 use roomtone_protocol::{ClockNs, CommandId, ErrorReport, RecordingId};
 
+use crate::current::Description;
 use crate::failures;
 use crate::input::Caller;
 use crate::output::{Output, PersonChange};
 use crate::room::Room;
-use crate::texts;
+use crate::texts::{clean_name, clean_notes, clean_title};
 
 impl Room {
     /// Carries a command out, or repeats what was answered to it.
@@ -46,8 +47,20 @@ impl Room {
             return Err(failures::room_closed());
         }
         match command {
-            Command::Start { title } => self.start(now, caller, based_on, title.as_deref(), fresh)?,
+            Command::Start { title, notes } => {
+                self.check_may_start(caller)?;
+                let title = clean_title(title.as_deref())?;
+                let notes = clean_notes(notes.as_deref())?;
+                self.start(now, caller, based_on, Description { title, notes }, fresh)?;
+            }
             Command::Stop => self.stop(now, caller, based_on)?,
+            Command::Pause => self.pause(now, caller, based_on)?,
+            Command::Resume => self.resume(now, caller, based_on)?,
+            Command::Cancel { recording } => self.cancel(now, caller, based_on, recording)?,
+            Command::Mark { text } => self.mark(now, caller, &text)?,
+            Command::Describe { recording, title, notes } => {
+                self.describe(caller, based_on, recording, title.as_deref(), notes.as_deref())?;
+            }
             Command::Status => {
                 return Ok(Answer::Status {
                     current: self.recordings.current_status(now),
@@ -57,10 +70,6 @@ impl Room {
             Command::SetName { name } => self.set_name(caller, name.as_deref())?,
             Command::SetMuted { muted } => self.set_muted(caller, muted)?,
             Command::CloseRoom => self.close(now, caller)?,
-            Command::Pause => return Err(failures::not_yet_supported("pause a recording")),
-            Command::Resume => return Err(failures::not_yet_supported("resume a recording")),
-            Command::Cancel => return Err(failures::not_yet_supported("cancel a recording")),
-            Command::Mark { .. } => return Err(failures::not_yet_supported("set markers")),
             Command::Outcome { .. }
             | Command::Recordings
             | Command::Link { .. }
@@ -70,47 +79,8 @@ impl Room {
         Ok(Answer::Done)
     }
 
-    fn start(
-        &mut self,
-        now: ClockNs,
-        caller: Caller,
-        based_on: Option<(u32, u64)>,
-        title: Option<&str>,
-        fresh: RecordingId,
-    ) -> Result<(), ErrorReport> {
-        if !self.config.recording_enabled {
-            return Err(failures::recording_disabled());
-        }
-        self.check_may_record(caller)?;
-        let title = texts::clean_title(title)?;
-        if self.recordings.knows(fresh) {
-            return Err(failures::recording_exists());
-        }
-        // Two people press Record at the same moment: the second must not cut off what the first just began. Who saw
-        // a recording that is over by now still gets a fresh one.
-        let current = self.recordings.current_id();
-        if current.is_some() && based_on.is_some_and(|seen| self.history.current_in(seen) != Some(current)) {
-            return Err(failures::already_changed());
-        }
-        self.begin(now, fresh, title, Some(caller.participant));
-        Ok(())
-    }
-
-    fn stop(&mut self, now: ClockNs, caller: Caller, based_on: Option<(u32, u64)>) -> Result<(), ErrorReport> {
-        self.check_may_record(caller)?;
-        let current = self.recordings.current_id();
-        if based_on.is_some_and(|seen| self.history.current_in(seen) != Some(current)) {
-            return Err(failures::already_changed());
-        }
-        if current.is_none() {
-            return Err(failures::not_recording());
-        }
-        self.end(now);
-        Ok(())
-    }
-
     fn set_name(&mut self, caller: Caller, name: Option<&str>) -> Result<(), ErrorReport> {
-        let name = texts::clean_name(name)?;
+        let name = clean_name(name)?;
         let member = if caller.passing { None } else { self.people.rename(caller.participant, name) };
         if member.ok_or_else(failures::not_in_the_room)? {
             self.tell(caller.participant, PersonChange::Renamed);
@@ -133,8 +103,8 @@ impl Room {
         Ok(())
     }
 
-    /// Whether the caller may start and stop recordings.
-    fn check_may_record(&self, caller: Caller) -> Result<(), ErrorReport> {
+    /// Whether the caller may start, stop, pause, resume and describe recordings.
+    pub(crate) fn check_may_record(&self, caller: Caller) -> Result<(), ErrorReport> {
         if caller.host {
             return Ok(());
         }

@@ -38,11 +38,47 @@ pub(crate) fn not_recording() -> ErrorReport {
     ErrorReport::new(code::NOT_RECORDING, "nothing is being recorded", "start a recording first")
 }
 
-pub(crate) fn not_yet_supported(what: &str) -> ErrorReport {
+pub(crate) fn paused_already() -> ErrorReport {
+    ErrorReport::new(code::ALREADY_CHANGED, "the recording is paused already", "resume it, or leave it as it is")
+}
+
+pub(crate) fn running_already() -> ErrorReport {
+    ErrorReport::new(code::ALREADY_CHANGED, "the recording is not paused", "pause it, or leave it as it is")
+}
+
+pub(crate) fn completed_already() -> ErrorReport {
     ErrorReport::new(
-        code::NOT_YET_SUPPORTED,
-        format!("this version of the host cannot {what} yet"),
-        "start and stop work; a newer version of Roomtone on the host will do it",
+        code::ALREADY_CHANGED,
+        "the recording is completed and cannot be cancelled any more",
+        "delete it from the list of recordings",
+    )
+}
+
+pub(crate) fn not_yours_to_cancel() -> ErrorReport {
+    ErrorReport::new(
+        code::NOT_ALLOWED,
+        "only the host, or who started a recording, may cancel it",
+        "stop it instead, or ask one of them",
+    )
+}
+
+pub(crate) fn disk_full() -> ErrorReport {
+    ErrorReport::new(
+        code::DISK_FULL,
+        "the host's disk has no room for a recording",
+        "free some space on the host's computer, then start again",
+    )
+}
+
+pub(crate) fn too_many(what: &str, hint: &str) -> ErrorReport {
+    ErrorReport::new(code::LIMIT_REACHED, format!("this recording has too many {what}"), hint)
+}
+
+pub(crate) fn recording_not_found() -> ErrorReport {
+    ErrorReport::new(
+        code::RECORDING_NOT_FOUND,
+        "there is no recording of this id in progress",
+        "look at the room as it is now, or at the list of recordings",
     )
 }
 

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use roomtone_protocol::channel::Command;
 use roomtone_protocol::state::{RecordBy, Role};
-use roomtone_protocol::{CommandId, ErrorReport, ParticipantId, RecordingId, RoomId};
+use roomtone_protocol::{ClockNs, CommandId, ErrorReport, ParticipantId, RecordingId, RoomId};
+
+use crate::timing::between;
 
 /// What a room is set to for as long as its recorder runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,7 +15,7 @@ pub struct Config {
     pub room: RoomId,
     /// What people call it.
     pub name: String,
-    /// Who may start and stop.
+    /// Who may start, stop, pause, resume and describe.
     pub record_by: RecordBy,
     /// How long a recording goes on with nobody present.
     pub grace: Duration,
@@ -21,6 +23,51 @@ pub struct Config {
     pub epoch: u32,
     /// Whether recording is possible at all.
     pub recording_enabled: bool,
+    /// Recorded time after which a recording ends by itself; None: never.
+    pub time_limit: Option<Duration>,
+    /// A recording begins by itself when so many participants with microphones are present; None: never.
+    pub auto_record: Option<u32>,
+    /// Bytes that a sample of a finished recording takes on the recorder's disk: those of the file, and twice as many
+    /// where its bucket is a folder on the same disk.
+    pub disk_bytes_per_sample: u32,
+}
+
+/// A recording that an earlier run of the recorder was in the middle of. Instants are on this run's timeline clock; they
+/// lie in the past, and may lie before its zero.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Continued {
+    /// Which.
+    pub recording: RecordingId,
+    /// Its title.
+    pub title: Option<String>,
+    /// Its notes.
+    pub notes: Option<String>,
+    /// Who started it.
+    pub started_by: Option<ParticipantId>,
+    /// When it began.
+    pub begun: ClockNs,
+    /// Recorded time before `running_since`.
+    pub recorded: Duration,
+    /// Since when it runs: the time in which the recorder was gone counts, for it is filled from people's spools. None
+    /// if it was paused.
+    pub running_since: Option<ClockNs>,
+    /// Whose channels, by index.
+    pub channels: Vec<ParticipantId>,
+    /// Markers that people set so far.
+    pub markers: u32,
+    /// Pauses so far, with the one that goes on.
+    pub pauses: u32,
+    /// The last sign of life of the earlier run.
+    pub last_there: ClockNs,
+}
+
+impl Config {
+    /// Whether a recorder that is back now goes on with what it recorded ([`Input::Continued`]), or only brings it to an
+    /// end ([`Input::Recovered`]): it was away for less than the grace time.
+    #[must_use]
+    pub fn goes_on(&self, last_there: ClockNs, now: ClockNs) -> bool {
+        between(last_there, now) < self.grace
+    }
 }
 
 /// The two ways on which somebody's presence is seen.
@@ -145,11 +192,27 @@ pub enum Input {
         recording: RecordingId,
         /// Its title.
         title: Option<String>,
+        /// Its notes.
+        notes: Option<String>,
         /// Who started it.
         started_by: Option<ParticipantId>,
         /// Recorded time.
         length: Duration,
         /// Whether its file is whole already.
         finalized: bool,
+    },
+    /// The recorder was gone for less than the grace time and goes on with what it recorded: it is current again, with
+    /// the same channels for the same people. The grace time counts from [`Continued::last_there`]. Nothing is put out
+    /// about it: the driver has it from its journal. If something else is current already it counts as recovered.
+    Continued(Box<Continued>),
+    /// Answers [`crate::Output::WantsRecording`].
+    AutoStart {
+        /// Drawn at random: the id of the recording.
+        fresh: RecordingId,
+    },
+    /// The driver looked at the recorder's disk; at least every ten seconds while something is recorded.
+    Disk {
+        /// Bytes that are free for what is yet to be recorded: without what takes need that are still to be rendered.
+        free_bytes: u64,
     },
 }

@@ -8,7 +8,14 @@
 //! without a word, *left* is who said goodbye, and *current* is the one recording in progress.
 
 mod answered;
+mod auto_record;
 mod commands;
+mod continuing;
+mod current;
+mod describing;
+mod disk;
+mod due;
+mod ended;
 mod failures;
 mod history;
 mod input;
@@ -16,14 +23,17 @@ mod output;
 mod people;
 mod recordings;
 mod room;
+mod steering;
 mod texts;
 mod timing;
 
 #[cfg(test)]
 mod tests;
 
-pub use input::{Caller, Config, Input, Path};
-pub use output::{Output, PersonChange};
+pub use describing::MAX_MARKERS;
+pub use input::{Caller, Config, Continued, Input, Path};
+pub use output::{Output, PersonChange, Warning};
 pub use recordings::MAX_CHANNELS;
 pub use room::Room;
-pub use texts::{MAX_TITLE_CHARS, clean_name, clean_title};
+pub use steering::MAX_PAUSES;
+pub use texts::{MAX_MARKER_CHARS, MAX_NOTES_CHARS, MAX_TITLE_CHARS, clean_name, clean_notes, clean_title};

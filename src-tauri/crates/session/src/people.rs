@@ -189,6 +189,11 @@ impl People {
         self.members.iter().any(Member::is_participant)
     }
 
+    /// Whether they are in the room, present or away.
+    pub(crate) fn is_in(&self, participant: ParticipantId) -> bool {
+        self.find(participant).is_some_and(|member| member.presence != Presence::Left)
+    }
+
     /// Whether they are a participant in the room, as opposed to an observer.
     pub(crate) fn is_participant(&self, participant: ParticipantId) -> bool {
         self.find(participant).is_some_and(Member::is_participant)
@@ -203,6 +208,13 @@ impl People {
     pub(crate) fn with_microphone(&self) -> impl Iterator<Item = ParticipantId> {
         let audible = self.members.iter().filter(|member| member.is_participant() && member.microphone);
         audible.map(|member| member.participant)
+    }
+
+    /// How many of [`People::with_microphone`] are present.
+    pub(crate) fn present_with_microphone(&self) -> usize {
+        let there =
+            |member: &&Member| member.is_participant() && member.microphone && member.presence == Presence::Present;
+        self.members.iter().filter(there).count()
     }
 
     /// Whether they are among [`People::with_microphone`].

@@ -3,19 +3,17 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use roomtone_protocol::state::{RecordingState, RecordingStatus};
+use roomtone_protocol::state::RecordingStatus;
 use roomtone_protocol::{ClockNs, ErrorReport, ParticipantId, RecordingId};
 
+use crate::current::{Current, Description};
+use crate::ended::{Ended, Stage};
 use crate::failures;
 use crate::texts::json_bytes;
-use crate::timing::{after, between, milliseconds};
 
 /// Most channels of one recording: far above any conversation, and what the readers of its file still open
 /// (libsndfile stops at 1024). Whoever comes later has none.
 pub const MAX_CHANNELS: usize = 256;
-
-/// How long everyone sees that a recording is completed or cancelled before it leaves the state.
-pub(crate) const SHOWN_FOR: Duration = Duration::from_secs(10);
 
 /// Failed recordings that are remembered; a host that fails more often than that has told so long ago.
 const MAX_FAILED: usize = 256;
@@ -24,41 +22,7 @@ const MAX_FAILED: usize = 256;
 const MAX_SHOWN_BYTES: usize = 16 * 1024;
 
 /// What a recording without texts takes of it, in bytes.
-const RECORDING_BYTES: usize = 220;
-
-/// The recording in progress.
-#[derive(Debug, Clone)]
-pub(crate) struct Current {
-    pub(crate) recording: RecordingId,
-    pub(crate) title: Option<String>,
-    pub(crate) started_by: Option<ParticipantId>,
-    pub(crate) begun: ClockNs,
-    /// Whether its journal is open.
-    pub(crate) prepared: bool,
-    /// Whose channels, by index.
-    pub(crate) channels: Vec<ParticipantId>,
-}
-
-/// How far an ended recording is. Stages only go forward, in this order; the last three are final.
-#[derive(Debug, Clone)]
-pub(crate) enum Stage {
-    Finalizing,
-    Uploading { trouble: Option<String> },
-    Completed { at: ClockNs },
-    Cancelled { at: ClockNs },
-    Failed { failure: String },
-}
-
-#[derive(Debug, Clone)]
-pub(crate) struct Ended {
-    pub(crate) recording: RecordingId,
-    pub(crate) title: Option<String>,
-    pub(crate) started_by: Option<ParticipantId>,
-    pub(crate) length: Duration,
-    /// Why it ended although nobody wanted that.
-    pub(crate) cut_short: Option<String>,
-    pub(crate) stage: Stage,
-}
+const RECORDING_BYTES: usize = 300;
 
 /// All recordings that the room knows of.
 #[derive(Debug, Clone, Default)]
@@ -66,11 +30,21 @@ pub(crate) struct Recordings {
     current: Option<Current>,
     /// Oldest first.
     ended: VecDeque<Ended>,
+    /// Recorded time after which a recording ends by itself.
+    limit: Option<Duration>,
 }
 
 impl Recordings {
+    pub(crate) fn new(limit: Option<Duration>) -> Self {
+        Self { limit, ..Self::default() }
+    }
+
     pub(crate) fn current(&self) -> Option<&Current> {
         self.current.as_ref()
+    }
+
+    pub(crate) fn current_mut(&mut self) -> Option<&mut Current> {
+        self.current.as_mut()
     }
 
     pub(crate) fn current_id(&self) -> Option<RecordingId> {
@@ -78,7 +52,13 @@ impl Recordings {
     }
 
     pub(crate) fn knows(&self, recording: RecordingId) -> bool {
-        self.current_id() == Some(recording) || self.ended.iter().any(|ended| ended.recording == recording)
+        self.current_id() == Some(recording) || self.ended(recording).is_some()
+    }
+
+    /// Who started a recording, as far as that is known; None if there is no such recording.
+    pub(crate) fn started_by(&self, recording: RecordingId) -> Option<Option<ParticipantId>> {
+        let current = self.current.as_ref().filter(|current| current.recording == recording);
+        current.map(|current| current.started_by).or_else(|| self.ended(recording).map(|ended| ended.started_by))
     }
 
     /// Makes a recording the current one. There is none: the caller ended it.
@@ -115,9 +95,10 @@ impl Recordings {
         let current = self.current.take()?;
         self.ended.push_back(Ended {
             recording: current.recording,
-            title: current.title,
+            length: current.elapsed(at),
+            described: current.described,
             started_by: current.started_by,
-            length: between(current.begun, at),
+            markers: current.markers,
             cut_short: None,
             stage: Stage::Finalizing,
         });
@@ -133,19 +114,29 @@ impl Recordings {
 
     /// Moves an ended recording on. Whether it went: nothing goes back, and what is final stays.
     pub(crate) fn advance(&mut self, recording: RecordingId, stage: Stage) -> bool {
-        let Some(ended) = self.ended.iter_mut().find(|ended| ended.recording == recording) else { return false };
-        let goes = match (&ended.stage, &stage) {
-            (_, Stage::Finalizing) | (Stage::Completed { .. } | Stage::Cancelled { .. } | Stage::Failed { .. }, _) => {
-                false
+        self.ended_mut(recording).is_some_and(|ended| ended.advance(stage))
+    }
+
+    /// Discards an ended recording.
+    ///
+    /// # Errors
+    /// See [`Ended::cancel`]; `recording_not_found` if there is none of this id.
+    pub(crate) fn cancel(&mut self, recording: RecordingId, at: ClockNs) -> Result<(), ErrorReport> {
+        self.ended_mut(recording).ok_or_else(failures::recording_not_found)?.cancel(at)
+    }
+
+    /// What is said about a recording, to be changed.
+    ///
+    /// # Errors
+    /// See [`Ended::describable`]; `recording_not_found` if there is none of this id.
+    pub(crate) fn describable(&mut self, recording: RecordingId) -> Result<&mut Description, ErrorReport> {
+        match &mut self.current {
+            Some(current) if current.recording == recording => Ok(&mut current.described),
+            _ => {
+                let ended = self.ended.iter_mut().find(|ended| ended.recording == recording);
+                ended.ok_or_else(failures::recording_not_found)?.describable()
             }
-            // It has a file already: there is something to keep.
-            (Stage::Uploading { .. }, Stage::Uploading { .. } | Stage::Cancelled { .. }) => false,
-            (Stage::Finalizing | Stage::Uploading { .. }, _) => true,
-        };
-        if goes {
-            ended.stage = stage;
         }
-        goes
     }
 
     /// Notes why a recording ended although nobody wanted that.
@@ -157,8 +148,7 @@ impl Recordings {
 
     /// Notes what holds up an upload.
     pub(crate) fn trouble(&mut self, recording: RecordingId, text: Option<String>) {
-        let uploading = self.ended.iter_mut().find(|ended| ended.recording == recording);
-        if let Some(Stage::Uploading { trouble }) = uploading.map(|ended| &mut ended.stage) {
+        if let Some(Stage::Uploading { trouble }) = self.ended_mut(recording).map(|ended| &mut ended.stage) {
             *trouble = text;
         }
     }
@@ -181,21 +171,14 @@ impl Recordings {
 
     /// The current recording as everyone sees it.
     pub(crate) fn current_status(&self, now: ClockNs) -> Option<RecordingStatus> {
-        self.current.as_ref().map(|current| RecordingStatus {
-            recording: current.recording,
-            state: if current.prepared { RecordingState::Recording } else { RecordingState::Preparing },
-            elapsed_ms: milliseconds(between(current.begun, now)),
-            title: current.title.clone(),
-            started_by: current.started_by,
-            failure: None,
-        })
+        self.current.as_ref().map(|current| current.status(now, self.limit))
     }
 
     /// Ended recordings as everyone sees them, oldest first: the newest ones that a state has room for.
     pub(crate) fn ended_statuses(&self) -> Vec<RecordingStatus> {
         let mut bytes = 0;
         let newest = self.ended.iter().rev().map(Ended::status).take_while(|status| {
-            let texts = [&status.title, &status.failure].into_iter().flatten();
+            let texts = [&status.title, &status.notes, &status.failure].into_iter().flatten();
             bytes += RECORDING_BYTES + texts.map(|text| json_bytes(text)).sum::<usize>();
             bytes <= MAX_SHOWN_BYTES
         });
@@ -207,7 +190,7 @@ impl Recordings {
     /// One recording as everyone sees it.
     pub(crate) fn status(&self, recording: RecordingId, now: ClockNs) -> Option<RecordingStatus> {
         let current = self.current_status(now).filter(|status| status.recording == recording);
-        current.or_else(|| self.ended.iter().find(|ended| ended.recording == recording).map(Ended::status))
+        current.or_else(|| self.ended(recording).map(Ended::status))
     }
 
     /// Whether a recording may be downloaded; what is unknown here is for the bucket to tell.
@@ -215,41 +198,14 @@ impl Recordings {
         if self.current_id() == Some(recording) {
             return Err(failures::not_finalized());
         }
-        match self.ended.iter().find(|ended| ended.recording == recording).map(|ended| &ended.stage) {
-            None | Some(Stage::Completed { .. }) => Ok(()),
-            Some(Stage::Finalizing) => Err(failures::not_finalized()),
-            Some(Stage::Uploading { .. }) => Err(failures::not_uploaded()),
-            Some(Stage::Cancelled { .. }) => Err(failures::cancelled()),
-            Some(Stage::Failed { failure }) => Err(failures::recording_failed(failure)),
-        }
-    }
-}
-
-impl Ended {
-    fn shown_until(&self) -> Option<ClockNs> {
-        match self.stage {
-            Stage::Completed { at } | Stage::Cancelled { at } => Some(after(at, SHOWN_FOR)),
-            Stage::Finalizing | Stage::Uploading { .. } | Stage::Failed { .. } => None,
-        }
+        self.ended(recording).map_or(Ok(()), Ended::may_download)
     }
 
-    fn status(&self) -> RecordingStatus {
-        let (state, failure) = match &self.stage {
-            Stage::Finalizing => (RecordingState::Finalizing, self.cut_short.clone()),
-            Stage::Uploading { trouble } => {
-                (RecordingState::Uploading, trouble.clone().or_else(|| self.cut_short.clone()))
-            }
-            Stage::Completed { .. } => (RecordingState::Completed, self.cut_short.clone()),
-            Stage::Cancelled { .. } => (RecordingState::Cancelled, None),
-            Stage::Failed { failure } => (RecordingState::Failed, Some(failure.clone())),
-        };
-        RecordingStatus {
-            recording: self.recording,
-            state,
-            elapsed_ms: milliseconds(self.length),
-            title: self.title.clone(),
-            started_by: self.started_by,
-            failure,
-        }
+    fn ended(&self, recording: RecordingId) -> Option<&Ended> {
+        self.ended.iter().find(|ended| ended.recording == recording)
+    }
+
+    fn ended_mut(&mut self, recording: RecordingId) -> Option<&mut Ended> {
+        self.ended.iter_mut().find(|ended| ended.recording == recording)
     }
 }

@@ -7,16 +7,17 @@ use roomtone_protocol::state::{RecordingStatus, RoomState};
 use roomtone_protocol::{ClockNs, ErrorReport, ParticipantId, RecordingId};
 
 use crate::answered::Answered;
+use crate::auto_record::AutoRecord;
+use crate::continuing::described;
+use crate::current::{Current, Description};
+use crate::disk::Disk;
+use crate::ended::{Ended, Stage};
 use crate::history::History;
 use crate::input::{Config, Input, Path};
 use crate::output::{Output, PersonChange};
 use crate::people::{Introduction, People};
-use crate::recordings::{Current, Ended, Recordings, Stage};
+use crate::recordings::Recordings;
 use crate::texts;
-use crate::timing::{after, between};
-
-/// How often everyone sees the elapsed time move.
-const RENEWAL: Duration = Duration::from_secs(1);
 
 /// The rules of one room.
 ///
@@ -29,14 +30,16 @@ pub struct Room {
     pub(crate) recordings: Recordings,
     pub(crate) history: History,
     pub(crate) answered: Answered,
+    pub(crate) disk: Disk,
+    pub(crate) auto_record: AutoRecord,
     pub(crate) closed: bool,
     /// Since when no participant is present; None while somebody is.
-    deserted_since: Option<ClockNs>,
-    /// When the elapsed time of the current recording is due to be shown again.
-    renew_at: ClockNs,
-    /// What everyone was told last, but for the elapsed time of the current recording, which moves by itself.
+    pub(crate) deserted_since: Option<ClockNs>,
+    /// Elapsed time of the current recording that everyone was told: whole seconds.
+    pub(crate) shown: Duration,
+    /// What everyone was told last, but for what moves by itself ([`still`]).
     published: RoomState,
-    outputs: VecDeque<Output>,
+    pub(crate) outputs: VecDeque<Output>,
     /// What has to follow [`Output::Changed`].
     pub(crate) afterwards: Vec<Output>,
 }
@@ -45,6 +48,7 @@ impl Room {
     /// An empty room.
     #[must_use]
     pub fn new(now: ClockNs, config: Config) -> Self {
+        let auto_record = AutoRecord::new(config.auto_record);
         let published = RoomState {
             epoch: config.epoch,
             sequence: 0,
@@ -54,16 +58,20 @@ impl Room {
             people: Vec::new(),
             current: None,
             finalizing: Vec::new(),
+            auto_record: auto_record.people(),
+            disk_left_ms: None,
         };
         Self {
             now,
             people: People::default(),
-            recordings: Recordings::default(),
+            recordings: Recordings::new(config.time_limit),
             history: History::new(config.epoch),
             answered: Answered::default(),
+            disk: Disk::new(config.disk_bytes_per_sample),
+            auto_record,
             closed: false,
             deserted_since: Some(now),
-            renew_at: now,
+            shown: Duration::ZERO,
             published,
             outputs: VecDeque::new(),
             afterwards: Vec::new(),
@@ -121,11 +129,20 @@ impl Room {
                 let text = trouble.map(|error| texts::failure(&error.message, &error.hint));
                 self.recordings.trouble(recording, text);
             }
-            Input::Recovered { recording, title, started_by, length, finalized } => {
-                let title = texts::clean_title(title.as_deref()).unwrap_or(None);
+            Input::Recovered { recording, title, notes, started_by, length, finalized } => {
+                let described = described(title.as_deref(), notes.as_deref());
                 let stage = if finalized { Stage::Uploading { trouble: None } } else { Stage::Finalizing };
-                self.recordings.recover(Ended { recording, title, started_by, length, cut_short: None, stage });
+                let (markers, cut_short) = (0, None);
+                self.recordings.recover(Ended { recording, described, started_by, length, markers, cut_short, stage });
             }
+            Input::Continued(continued) => self.go_on(now, *continued),
+            Input::AutoStart { fresh } => {
+                self.auto_record.answered();
+                if self.begins_by_itself() && !self.recordings.knows(fresh) {
+                    self.begin(now, fresh, Description::default(), None);
+                }
+            }
+            Input::Disk { free_bytes } => self.disk.told(free_bytes),
         }
         self.settle(now, renew);
     }
@@ -135,14 +152,8 @@ impl Room {
         self.outputs.pop_front()
     }
 
-    /// When [`Input::Tick`] is due if nothing else happens before.
-    #[must_use]
-    pub fn next_deadline(&self) -> Option<ClockNs> {
-        let renewal = self.recordings.current().map(|_| self.renew_at);
-        [self.grace_over(), self.recordings.next_drop(), renewal].into_iter().flatten().min()
-    }
-
-    /// The room as everyone is to see it. `now` only moves the elapsed time.
+    /// The room as everyone is to see it. `now` only moves the elapsed time, and what is left
+    /// until the time limit.
     #[must_use]
     pub fn state(&self, now: ClockNs) -> RoomState {
         RoomState {
@@ -154,6 +165,8 @@ impl Room {
             room: self.config.room,
             name: self.config.name.clone(),
             record_by: self.config.record_by,
+            auto_record: self.auto_record.people(),
+            disk_left_ms: self.disk_left_ms(),
         }
     }
 
@@ -177,29 +190,24 @@ impl Room {
         &mut self,
         now: ClockNs,
         recording: RecordingId,
-        title: Option<String>,
+        described: Description,
         by: Option<ParticipantId>,
     ) {
         self.end(now);
-        self.recordings.begin(Current {
-            recording,
-            title: title.clone(),
-            started_by: by,
-            begun: now,
-            prepared: false,
-            channels: Vec::new(),
-        });
-        self.renew_at = after(now, RENEWAL);
-        self.outputs.push_back(Output::Begin { recording, at: now, title, started_by: by });
-        let audible: Vec<_> = self.people.with_microphone().collect();
-        for participant in audible {
-            self.give_channel(participant);
+        let Description { title, notes } = described.clone();
+        self.recordings.begin(Current::new(recording, described, by, now));
+        self.shown = Duration::ZERO;
+        self.outputs.push_back(Output::Begin { recording, at: now, title: title.clone(), started_by: by });
+        if notes.is_some() {
+            self.outputs.push_back(Output::Described { recording, title, notes });
         }
+        self.give_channels();
     }
 
     /// Ends the current recording, if there is one.
     pub(crate) fn end(&mut self, at: ClockNs) {
         if let Some(recording) = self.recordings.end(at) {
+            self.auto_record.ended();
             self.outputs.push_back(Output::End { recording, at });
         }
     }
@@ -233,34 +241,18 @@ impl Room {
         }
     }
 
+    /// Everybody with a microphone has a channel of the current recording.
+    pub(crate) fn give_channels(&mut self) {
+        let audible: Vec<_> = self.people.with_microphone().collect();
+        for participant in audible {
+            self.give_channel(participant);
+        }
+    }
+
     fn give_channel(&mut self, participant: ParticipantId) {
         if let Some((recording, index)) = self.recordings.give_channel(participant) {
             self.outputs.push_back(Output::Channel { recording, participant, index });
         }
-    }
-
-    /// When the current recording has run for the grace time with nobody present.
-    fn grace_over(&self) -> Option<ClockNs> {
-        let (current, since) = (self.recordings.current()?, self.deserted_since?);
-        Some(after(since.max(current.begun), self.config.grace))
-    }
-
-    fn carry_out_due(&mut self, now: ClockNs) {
-        if let Some(at) = self.grace_over().filter(|&at| at <= now) {
-            self.end(at);
-        }
-        self.recordings.drop_shown(now);
-    }
-
-    /// Whether the elapsed time is to be shown again. It moves in whole seconds from the beginning.
-    fn renewal_due(&mut self, now: ClockNs) -> bool {
-        let Some(begun) = self.recordings.current().map(|current| current.begun) else { return false };
-        let due = self.renew_at <= now;
-        if due {
-            let seconds = between(begun, now).as_secs();
-            self.renew_at = after(begun, Duration::from_secs(seconds) + RENEWAL);
-        }
-        due
     }
 
     /// Draws the conclusions that any input can have, and tells what changed.
@@ -270,11 +262,10 @@ impl Room {
         }
         self.deserted_since = if self.people.anyone_present() { None } else { self.deserted_since.or(Some(now)) };
         self.people.bound(|participant| self.recordings.channel(participant).is_some());
+        self.watch_disk(now);
+        self.watch_people();
 
-        let mut state = self.state(now);
-        if let Some(current) = &mut state.current {
-            current.elapsed_ms = 0;
-        }
+        let mut state = still(self.state(now));
         if renew || state != self.published {
             state.sequence += 1;
             self.history.note(state.sequence, self.recordings.current_id());
@@ -283,4 +274,13 @@ impl Room {
         }
         self.outputs.extend(self.afterwards.drain(..));
     }
+}
+
+/// A state without what moves by itself.
+fn still(mut state: RoomState) -> RoomState {
+    if let Some(current) = &mut state.current {
+        current.elapsed_ms = 0;
+        current.remaining_ms = None;
+    }
+    state
 }

@@ -1,5 +1,6 @@
 //! What Roomtone needs of a store.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,11 +29,14 @@ pub struct ObjectInfo {
 
 /// What a put does with an object that is there already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PutMode {
+pub enum PutMode<'a> {
     /// Leaves it alone and answers [`BucketError::AlreadyExists`].
     CreateNew,
     /// Takes its place at once and whole.
     Replace,
+    /// Takes the place of the version with this etag, at once and whole. Another version, or none, is left alone and
+    /// answered with [`BucketError::Changed`].
+    ReplaceVersion(&'a str),
 }
 
 /// A file on its way up.
@@ -44,8 +48,14 @@ pub struct FileUpload<'a> {
     pub path: &'a Path,
     /// Whose take it is; the object carries it where the store keeps such notes.
     pub recording: RecordingId,
+    /// SHA-256 of the file, hexadecimal: tells the versions of one recording's take apart. The object carries it where
+    /// the store keeps such notes.
+    pub sha256: Option<&'a str>,
     /// What to do with an object that is there already.
-    pub mode: PutMode,
+    pub mode: PutMode<'a>,
+    /// With [`PutMode::ReplaceVersion`]: bytes of the file that are the same, at the same place, in the version that
+    /// is replaced. A store that can copy them from there spares sending them.
+    pub unchanged: &'a [Range<u64>],
 }
 
 /// Told how many bytes of how many the store has confirmed. Cheap to clone; called from any thread.
@@ -87,7 +97,7 @@ pub enum ChangeSource {
 }
 
 /// A store of objects under keys. Dropping a future of any method stops the work; what was not confirmed may or may not
-/// have happened, and asking again is safe.
+/// have happened, or happen within [`Bucket::lingers`]; asking again is safe.
 pub trait Bucket: Send + Sync + 'static {
     /// Every object whose key begins with `prefix`, in the order of keys. Objects under `.roomtone/` folders may be
     /// left out unless `prefix` itself names one.
@@ -112,15 +122,23 @@ pub trait Bucket: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<ObjectInfo, BucketError>>;
 
     /// Whether the object at the upload's key is a whole copy of the upload's file, put there for this recording.
-    /// Tells an upload whose confirmation was lost from somebody else's object under the same key.
+    /// Tells an upload whose confirmation was lost from somebody else's object under the same key, and from an
+    /// earlier version of the same take.
     fn holds<'a>(&'a self, upload: FileUpload<'a>) -> BoxFuture<'a, Result<bool, BucketError>>;
+
+    /// Whose take the object says it is. None without such an object, and where the store keeps no such notes.
+    fn owner<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<RecordingId>, BucketError>>;
+
+    /// Discards what the store has of this recording's upload to `key`, if that was never completed.
+    fn discard_unfinished<'a>(&'a self, key: &'a str, recording: RecordingId)
+    -> BoxFuture<'a, Result<(), BucketError>>;
 
     /// Writes a small object.
     fn put_bytes<'a>(
         &'a self,
         key: &'a str,
         content: Bytes,
-        mode: PutMode,
+        mode: PutMode<'a>,
     ) -> BoxFuture<'a, Result<ObjectInfo, BucketError>>;
 
     /// Removes an object. One that is not there is no error.
@@ -133,6 +151,9 @@ pub trait Bucket: Send + Sync + 'static {
         lifetime: Duration,
         now: OffsetDateTime,
     ) -> BoxFuture<'a, Result<Link, BucketError>>;
+
+    /// How long after a future was dropped the store may still carry out its request.
+    fn lingers(&self) -> Duration;
 
     /// From where links work.
     fn reach(&self) -> Reach;

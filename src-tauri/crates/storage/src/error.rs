@@ -80,6 +80,12 @@ pub enum BucketError {
         /// The key that is taken.
         key: String,
     },
+    /// `PutMode::ReplaceVersion` found another version there, or none. Look at it again.
+    #[error("the object {key:?} was changed by somebody else")]
+    Changed {
+        /// The key.
+        key: String,
+    },
     /// There is no such object.
     #[error("there is no object {key:?}")]
     NotFound {
@@ -172,7 +178,9 @@ impl BucketError {
             Self::InvalidKey { .. } => "correct the prefix and the key template in the settings".to_owned(),
             Self::InvalidLifetime(_) => "choose a lifetime between one second and seven days".to_owned(),
             Self::InvalidSetting(_) => "correct the storage settings".to_owned(),
-            Self::SourceChanged { .. } | Self::Incomplete { .. } => "nothing: it is tried again by itself".to_owned(),
+            Self::SourceChanged { .. } | Self::Incomplete { .. } | Self::Changed { .. } => {
+                "nothing: it is tried again by itself".to_owned()
+            }
             Self::NewerVersion(_) => "update Roomtone".to_owned(),
             Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 "make room on the disk".to_owned()
@@ -196,6 +204,7 @@ impl BucketError {
             | Self::WrongRegion(_)
             | Self::ClockSkew
             | Self::AlreadyExists { .. }
+            | Self::Changed { .. }
             | Self::TooLarge { .. }
             | Self::SourceChanged { .. }
             | Self::Incomplete { .. }

@@ -1,6 +1,7 @@
 //! A bucket in a local folder: works with nothing configured.
 
 mod path;
+mod place;
 mod watch;
 mod write;
 
@@ -13,10 +14,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt as _};
 use futures_util::stream::BoxStream;
-use roomtone_protocol::FileLinkKey;
 use roomtone_protocol::catalog::{Link, Reach};
+use roomtone_protocol::{FileLinkKey, RecordingId};
 use time::OffsetDateTime;
+use tokio_util::sync::CancellationToken;
 
+use self::place::Target;
+use crate::address::percent_encode;
 use crate::bucket::link;
 use crate::off_thread::off_thread;
 use crate::{Bucket, BucketError, ChangeSource, FileUpload, ObjectInfo, Progress, PutMode};
@@ -54,7 +58,7 @@ impl FolderBucket {
             fs::create_dir_all(&root).map_err(|error| BucketError::io(&root, error))?;
             // Watchers report real paths: with the root resolved once, theirs and ours agree.
             let root = root.canonicalize().map_err(|error| BucketError::io(&root, error))?;
-            write::prepare(&root)?;
+            place::prepare(&root)?;
             Ok(Self { root, links })
         })
         .await
@@ -134,9 +138,9 @@ impl Bucket for FolderBucket {
         progress: Progress,
     ) -> BoxFuture<'a, Result<ObjectInfo, BucketError>> {
         async move {
-            let target = write::Target::new(&self.root, self.locate(upload.key)?, upload.key, upload.mode);
+            let target = Target::new(&self.root, self.locate(upload.key)?, upload.key, upload.mode);
             let source = upload.path.to_owned();
-            let cancelled = tokio_util::sync::CancellationToken::new();
+            let cancelled = CancellationToken::new();
             let _cancel_when_dropped = cancelled.clone().drop_guard();
             off_thread(move || write::copy_file(&target, &source, &progress, &cancelled)).await
         }
@@ -151,15 +155,31 @@ impl Bucket for FolderBucket {
         .boxed()
     }
 
+    fn owner<'a>(&'a self, _key: &'a str) -> BoxFuture<'a, Result<Option<RecordingId>, BucketError>> {
+        // A file says nothing about itself but its content.
+        std::future::ready(Ok(None)).boxed()
+    }
+
+    fn discard_unfinished<'a>(
+        &'a self,
+        _key: &'a str,
+        _recording: RecordingId,
+    ) -> BoxFuture<'a, Result<(), BucketError>> {
+        // An unfinished copy is removed by whoever was making it, or by the next start.
+        std::future::ready(Ok(())).boxed()
+    }
+
     fn put_bytes<'a>(
         &'a self,
         key: &'a str,
         content: Bytes,
-        mode: PutMode,
+        mode: PutMode<'a>,
     ) -> BoxFuture<'a, Result<ObjectInfo, BucketError>> {
         async move {
-            let target = write::Target::new(&self.root, self.locate(key)?, key, mode);
-            off_thread(move || write::put_bytes(&target, &content)).await
+            let target = Target::new(&self.root, self.locate(key)?, key, mode);
+            let cancelled = CancellationToken::new();
+            let _cancel_when_dropped = cancelled.clone().drop_guard();
+            off_thread(move || write::put_bytes(&target, &content, &cancelled)).await
         }
         .boxed()
     }
@@ -187,10 +207,15 @@ impl Bucket for FolderBucket {
                 .map_err(|error| BucketError::InvalidLifetime(error.to_string()))?;
             let base = self.links.base_url.trim_end_matches('/');
             let signature = self.links.key.sign(key, expires);
-            let address = format!("{base}/files/{}?expires={expires}&signature={signature}", path::percent_encode(key));
+            let address = format!("{base}/files/{}?expires={expires}&signature={signature}", percent_encode(key));
             link(address, at)
         }
         .boxed()
+    }
+
+    fn lingers(&self) -> Duration {
+        // A deletion waits for the write under way, and later ones see that they were cancelled.
+        Duration::ZERO
     }
 
     fn reach(&self) -> Reach {

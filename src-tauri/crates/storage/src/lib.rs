@@ -8,6 +8,7 @@
 //!
 //! Nothing here knows what a track is; a take is a file with a [`roomtone_protocol::metadata::Metadata`] beside it.
 
+mod address;
 mod bucket;
 mod catalog;
 mod error;

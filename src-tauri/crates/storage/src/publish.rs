@@ -1,99 +1,39 @@
 //! Brings finished takes into the bucket and does not rest until they are there.
 //!
 //! The queue is on the disk: a job outlives the program, and is gone only when the bucket has confirmed the audio object
-//! and the metadata beside it. The take itself is read and never touched.
+//! and the metadata beside it. A take that was repaired takes the place of its earlier version in the same way. What was
+//! discarded stays away. The take itself is read and never touched.
 
+mod beside;
+mod desk;
+mod discard;
+mod file;
+mod job;
 mod queue;
+mod revise;
+mod run;
 mod work;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use roomtone_protocol::metadata::Metadata;
-use roomtone_protocol::{ErrorReport, RecordingId};
+use roomtone_clock::now;
+use roomtone_protocol::RecordingId;
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+pub use self::job::{Job, PublishEvent, PublisherSettings};
 pub use self::queue::QueueError;
 
-use self::queue::{Queue, Receipt, StoredJob};
-use crate::{Bucket, KeyTemplate, Prefix, Progress};
+use self::desk::Desk;
+use self::queue::{Queue, Receipt, Revision, StoredJob};
+use crate::{Bucket, Progress};
 
 /// Events that wait for their reader. Progress is left out once half of them do, so that the rest never has to wait for
 /// a reader that is busy draining.
 const EVENTS: usize = 256;
-
-/// How takes are published.
-#[derive(Debug, Clone)]
-pub struct PublisherSettings {
-    /// What every key begins with.
-    pub prefix: Prefix,
-    /// How recordings are named below the prefix.
-    pub key_template: KeyTemplate,
-    /// Jobs worked on at the same time.
-    pub parallel: usize,
-    /// Pause after the first failure; doubled after every further one.
-    pub first_pause: Duration,
-    /// The longest pause between attempts.
-    pub longest_pause: Duration,
-}
-
-impl Default for PublisherSettings {
-    fn default() -> Self {
-        Self {
-            prefix: Prefix::default(),
-            key_template: KeyTemplate::default(),
-            parallel: 2,
-            first_pause: Duration::from_secs(1),
-            longest_pause: Duration::from_secs(60),
-        }
-    }
-}
-
-/// A finished take.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Job {
-    /// The recording.
-    pub recording: RecordingId,
-    /// Its file on this computer, whole and synced. It must stay where it is until it is published.
-    pub take: PathBuf,
-    /// What goes beside it.
-    pub metadata: Metadata,
-}
-
-/// What happens to a job.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PublishEvent {
-    /// The store has confirmed so much of the audio. Some of these may be left out when they come fast.
-    Progress {
-        /// The recording.
-        recording: RecordingId,
-        /// Bytes confirmed.
-        bytes: u64,
-        /// Bytes of the take.
-        total: u64,
-    },
-    /// Audio and metadata are in the bucket, checked. Told at least once: also when the job is handed in again.
-    Published {
-        /// The recording.
-        recording: RecordingId,
-        /// The audio object's key.
-        key: String,
-        /// Its size in bytes.
-        size: u64,
-    },
-    /// It did not work; it is tried again by itself.
-    Retrying {
-        /// The recording.
-        recording: RecordingId,
-        /// What went wrong and what a person could do.
-        error: ErrorReport,
-        /// How long until the next attempt.
-        after: Duration,
-    },
-}
 
 /// The durable queue. Dropping it stops the work where it is; the next one opened on the same folder goes on.
 #[derive(Debug)]
@@ -102,7 +42,7 @@ pub struct Publisher {
     _stop_when_dropped: DropGuard,
 }
 
-/// What the tasks of all jobs share.
+/// What the tasks of all recordings share.
 struct Shared {
     bucket: Arc<dyn Bucket>,
     queue: Queue,
@@ -110,7 +50,12 @@ struct Shared {
     permits: Semaphore,
     /// Keys given to jobs that are still in the queue.
     reserved: Mutex<BTreeMap<String, RecordingId>>,
-    pending: watch::Sender<BTreeSet<RecordingId>>,
+    /// A recording on it has a task.
+    desk: watch::Sender<Desk>,
+    /// Held while a file of the queue is changed because of what another says.
+    turn: tokio::sync::Mutex<()>,
+    /// How many wait for the queue to be empty: nothing is gathered meanwhile.
+    draining: watch::Sender<usize>,
     /// Ends the pauses between attempts.
     nudge: Notify,
     events: mpsc::Sender<PublishEvent>,
@@ -124,7 +69,7 @@ impl std::fmt::Debug for Shared {
 }
 
 impl Publisher {
-    /// Opens the queue in a folder of its own, and goes on with every job that is in it.
+    /// Opens the queue in a folder of its own, and goes on with everything that is in it.
     ///
     /// # Errors
     /// When the folder cannot be made or read. A job that a newer version wrote is left as it is, with a warning.
@@ -133,55 +78,122 @@ impl Publisher {
         bucket: Arc<dyn Bucket>,
         settings: PublisherSettings,
     ) -> Result<(Self, mpsc::Receiver<PublishEvent>), QueueError> {
-        let (queue, jobs) = Queue::open(folder.into()).await?;
+        let (queue, contents) = Queue::open(folder.into()).await?;
         let (events, receiver) = mpsc::channel(EVENTS);
         let stop = CancellationToken::new();
-        let reserved = jobs.iter().filter_map(|job| Some((job.stage.key()?.to_owned(), job.recording))).collect();
+        let keys = contents.jobs.iter().filter_map(|job| Some((job.stage.key()?.to_owned(), job.recording)));
         let shared = Arc::new(Shared {
             bucket,
             queue,
             permits: Semaphore::new(settings.parallel.max(1)),
             settings,
-            reserved: Mutex::new(reserved),
-            pending: watch::Sender::default(),
+            reserved: Mutex::new(keys.collect()),
+            desk: watch::Sender::default(),
+            turn: tokio::sync::Mutex::default(),
+            draining: watch::Sender::new(0),
             nudge: Notify::new(),
             events,
             stop: stop.clone(),
         });
-        for job in jobs {
-            shared.start(job);
+        for tombstone in contents.tombstones {
+            if tombstone.done {
+                shared.desk.send_modify(|desk| desk.remember_discarded(tombstone.recording));
+            } else {
+                shared.assign(tombstone.recording, Desk::discard);
+            }
+        }
+        for job in contents.jobs {
+            shared.assign(job.recording, Desk::publish);
+        }
+        for recording in contents.revisions {
+            // Gathered long enough: the start of a program takes its time.
+            shared.assign(recording, |desk, recording| desk.revise(recording, now(), Duration::ZERO));
         }
         Ok((Self { shared, _stop_when_dropped: stop.drop_guard() }, receiver))
     }
 
     /// Takes a job over. When it answers `Ok`, the job is on the disk and will be done, whatever happens to the program.
-    /// A recording that is in the queue already stays as it is; one that was published before is told again.
+    /// A recording that is in the queue already stays as it is; one that was published or discarded before is told
+    /// again.
     ///
     /// # Errors
     /// When the job cannot be written.
     pub async fn submit(&self, job: Job) -> Result<(), QueueError> {
-        if let Some(receipt) = self.shared.queue.receipt(job.recording).await? {
-            self.shared.tell(published(receipt)).await;
-            return Ok(());
-        }
-        // Taken before the file is written, so that a second submission meanwhile finds it taken.
-        if !self.shared.pending.send_if_modified(|pending| pending.insert(job.recording)) {
-            return Ok(());
-        }
+        let turn = self.shared.turn.lock().await;
         let recording = job.recording;
-        let stored = StoredJob::new(job);
-        if let Err(error) = self.shared.queue.save(&stored).await {
-            self.shared.done(recording);
-            return Err(error);
+        match self.shared.standing(recording).await? {
+            Standing::Settled(told) => {
+                drop(turn);
+                self.shared.tell(told).await;
+            }
+            Standing::Unknown => {
+                self.shared.queue.save(&StoredJob::new(job)).await?;
+                self.shared.assign(recording, Desk::publish);
+            }
+            Standing::Publishing | Standing::Discarding => {}
         }
-        self.shared.start(stored);
+        Ok(())
+    }
+
+    /// Takes a newer version of a take over, with the same promise as [`Self::submit`]. It takes the place of what the
+    /// bucket has of this recording, under the same key, after it was gathered for a while with others that may come;
+    /// only the newest goes up. Title and notes that were edited in the bucket meanwhile stay. A recording that
+    /// was never handed in is published; one that was discarded is told again.
+    ///
+    /// # Errors
+    /// When the version cannot be written.
+    pub async fn revise(&self, job: Job) -> Result<(), QueueError> {
+        let turn = self.shared.turn.lock().await;
+        let recording = job.recording;
+        match self.shared.standing(recording).await? {
+            Standing::Settled(PublishEvent::Published { .. }) | Standing::Publishing => {
+                let before = self.shared.queue.revision(recording).await?;
+                let begun = before.is_some_and(|before| before.begun);
+                self.shared.queue.save_revision(&Revision::new(job, begun)).await?;
+                let gather = self.shared.settings.gather;
+                self.shared.assign(recording, |desk, recording| desk.revise(recording, now(), gather));
+                Ok(())
+            }
+            Standing::Settled(_) | Standing::Discarding | Standing::Unknown => {
+                drop(turn);
+                self.submit(job).await
+            }
+        }
+    }
+
+    /// Makes sure that nothing of the recording is in the bucket, now and for ever: takes it out of the queue, discards
+    /// its unfinished upload and removes its objects; nobody else's. When it answers `Ok`, this will be done, whatever
+    /// happens to the program. The takes may go once [`PublishEvent::Discarded`] is told: objects of a folder are
+    /// recognised by them.
+    ///
+    /// # Errors
+    /// When the note of it cannot be written.
+    pub async fn discard(&self, recording: RecordingId) -> Result<(), QueueError> {
+        let turn = self.shared.turn.lock().await;
+        match self.shared.standing(recording).await? {
+            Standing::Settled(told @ PublishEvent::Discarded { .. }) => {
+                drop(turn);
+                self.shared.tell(told).await;
+            }
+            Standing::Discarding => {}
+            Standing::Settled(_) | Standing::Publishing | Standing::Unknown => {
+                self.shared.queue.entomb(recording).await?;
+                self.shared.assign(recording, Desk::discard);
+            }
+        }
         Ok(())
     }
 
     /// The recordings that are not published yet.
     #[must_use]
     pub fn pending(&self) -> Vec<RecordingId> {
-        self.shared.pending.borrow().iter().copied().collect()
+        self.shared.desk.borrow().publishing()
+    }
+
+    /// Whether the recording was discarded: nothing of it will be published any more.
+    #[must_use]
+    pub fn is_discarded(&self, recording: RecordingId) -> bool {
+        self.shared.desk.borrow().is_discarded(recording)
     }
 
     /// Tries at once what waits for its next attempt: the settings were mended, or the network is back.
@@ -189,45 +201,66 @@ impl Publisher {
         self.shared.nudge.notify_waiters();
     }
 
-    /// Waits until the queue is empty, but no longer than this; whether it is empty.
+    /// Waits until nothing is left to be done, but no longer than this; whether nothing is left. Meanwhile nothing is
+    /// gathered.
     pub async fn drain(&self, timeout: Duration) -> bool {
-        let mut pending = self.shared.pending.subscribe();
-        matches!(tokio::time::timeout(timeout, pending.wait_for(BTreeSet::is_empty)).await, Ok(Ok(_)))
+        let _draining = Draining::begin(&self.shared.draining);
+        let mut desk = self.shared.desk.subscribe();
+        matches!(tokio::time::timeout(timeout, desk.wait_for(Desk::is_empty)).await, Ok(Ok(_)))
     }
 }
 
-impl Shared {
-    fn start(self: &Arc<Self>, job: StoredJob) {
-        self.pending.send_if_modified(|pending| pending.insert(job.recording));
-        let (shared, stop) = (Arc::clone(self), self.stop.clone());
-        tokio::spawn(async move { stop.run_until_cancelled(shared.until_published(job)).await });
-    }
+/// Counts who waits for the queue to be empty.
+struct Draining<'a>(&'a watch::Sender<usize>);
 
-    async fn until_published(self: Arc<Self>, mut job: StoredJob) {
-        let recording = job.recording;
-        let mut pause = self.settings.first_pause;
-        loop {
-            match self.attempt(&mut job).await {
-                Ok(receipt) => {
-                    // Told first: whoever waits for the queue to drain finds the event there.
-                    self.tell(published(receipt)).await;
-                    return self.done(recording);
-                }
-                Err(error) => {
-                    tracing::warn!(code = %error.code, ?pause, "publishing a recording did not work; trying again");
-                    self.tell(PublishEvent::Retrying { recording, error, after: pause }).await;
-                }
-            }
-            tokio::select! {
-                () = tokio::time::sleep(pause) => pause = (pause * 2).min(self.settings.longest_pause),
-                () = self.nudge.notified() => pause = self.settings.first_pause,
-            }
+impl<'a> Draining<'a> {
+    fn begin(count: &'a watch::Sender<usize>) -> Self {
+        count.send_modify(|count| *count += 1);
+        Self(count)
+    }
+}
+
+impl Drop for Draining<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
+}
+
+/// What the queue knows of a recording.
+enum Standing {
+    Unknown,
+    Publishing,
+    Discarding,
+    /// It was published or discarded; to be told again.
+    Settled(PublishEvent),
+}
+
+impl Shared {
+    /// Puts an errand on the desk; the first of a recording brings a task with it.
+    fn assign(self: &Arc<Self>, recording: RecordingId, errand: impl FnOnce(&mut Desk, RecordingId) -> bool) {
+        let mut fresh = false;
+        self.desk.send_modify(|desk| fresh = errand(desk, recording));
+        if fresh {
+            let (shared, stop) = (Arc::clone(self), self.stop.clone());
+            tokio::spawn(async move { stop.run_until_cancelled(shared.run(recording)).await });
         }
     }
 
-    async fn attempt(&self, job: &mut StoredJob) -> Result<Receipt, ErrorReport> {
-        let _permit = self.permits.acquire().await.expect("invariant: the semaphore is never closed");
-        work::advance(self, job).await
+    async fn standing(&self, recording: RecordingId) -> Result<Standing, QueueError> {
+        {
+            let desk = self.desk.borrow();
+            if desk.is_discarding(recording) {
+                return Ok(Standing::Discarding);
+            }
+            if desk.is_discarded(recording) {
+                return Ok(Standing::Settled(PublishEvent::Discarded { recording }));
+            }
+        }
+        Ok(match self.queue.receipt(recording).await? {
+            Some(receipt) => Standing::Settled(published(receipt)),
+            None if self.desk.borrow().is_publishing(recording) => Standing::Publishing,
+            None => Standing::Unknown,
+        })
     }
 
     /// Tells how far the audio is.
@@ -248,17 +281,16 @@ impl Shared {
         }
     }
 
-    /// Takes the job out of the queue in memory.
-    fn done(&self, recording: RecordingId) {
-        self.reserved().retain(|_, owner| *owner != recording);
-        self.pending.send_if_modified(|pending| pending.remove(&recording));
-    }
-
     fn reserved(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, RecordingId>> {
         self.reserved.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 fn published(receipt: Receipt) -> PublishEvent {
-    PublishEvent::Published { recording: receipt.recording, key: receipt.key, size: receipt.size }
+    PublishEvent::Published {
+        recording: receipt.recording,
+        key: receipt.key,
+        size: receipt.audio.size,
+        take: receipt.take,
+    }
 }

@@ -1,5 +1,7 @@
 //! A bucket in any S3-compatible store.
 
+mod condition;
+mod copying;
 mod errors;
 mod ledger;
 mod multipart;
@@ -20,6 +22,7 @@ use aws_sdk_s3::primitives::DateTime;
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt as _};
 use futures_util::stream::BoxStream;
+use roomtone_protocol::RecordingId;
 use roomtone_protocol::catalog::{Link, Reach};
 use time::OffsetDateTime;
 
@@ -33,11 +36,18 @@ use crate::{Bucket, BucketError, ChangeSource, FileUpload, ObjectInfo, Progress,
 /// How long a small request may take. The SDK itself waits for ever on a store that accepts and never answers.
 const SMALL_REQUEST: Duration = Duration::from_secs(30);
 
+/// How long a store may take to carry out a request that it has in full. A completion that takes longer belongs to an
+/// upload in parts, and discarding that makes it fail.
+const LINGERS: Duration = Duration::from_secs(10);
+
 /// Signed links cannot last longer (AWS Signature Version 4).
 const LONGEST_LINK: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// The note on an object that says whose take it is.
 const RECORDING_NOTE: &str = "roomtone-recording";
+
+/// The note on an object that says which version of the take it is.
+const SHA256_NOTE: &str = "roomtone-sha256";
 
 /// Objects in a bucket of an S3-compatible store. Keys given to it are whole keys, prefix included.
 #[derive(Debug)]
@@ -48,8 +58,9 @@ pub struct S3Bucket {
     store: String,
     ledgers: PathBuf,
     listing_interval: Duration,
-    /// The store answered that it has no `If-None-Match`.
-    without_conditions: AtomicBool,
+    lacking: condition::Lacking,
+    /// The store does not copy parts.
+    without_copies: AtomicBool,
     /// The bucket has been seen.
     exists: AtomicBool,
 }
@@ -71,7 +82,8 @@ impl S3Bucket {
             bucket: settings.bucket,
             ledgers,
             listing_interval: settings.listing_interval,
-            without_conditions: AtomicBool::new(false),
+            lacking: condition::Lacking::default(),
+            without_copies: AtomicBool::new(false),
             exists: AtomicBool::new(false),
         })
     }
@@ -102,6 +114,7 @@ impl S3Bucket {
         match bounded(asked).await? {
             Ok(answer) => Ok(Some(Found {
                 recording: answer.metadata().and_then(|notes| notes.get(RECORDING_NOTE)).cloned(),
+                sha256: answer.metadata().and_then(|notes| notes.get(SHA256_NOTE)).cloned(),
                 object: ObjectInfo {
                     key: key.to_owned(),
                     size: size(answer.content_length()),
@@ -179,12 +192,18 @@ impl S3Bucket {
 struct Found {
     object: ObjectInfo,
     recording: Option<String>,
+    sha256: Option<String>,
 }
 
 impl Found {
     /// Whether it is a whole copy of that file, put there for that recording.
     fn is_copy(&self, upload: &FileUpload<'_>, source: &Source) -> bool {
-        self.object.size == source.size && self.recording == Some(upload.recording.to_string())
+        let same_version = match (upload.sha256, self.sha256.as_deref()) {
+            (Some(ours), Some(theirs)) => ours == theirs,
+            // Without hashes only a first version can be told: there is no other.
+            _ => upload.mode == PutMode::CreateNew,
+        };
+        same_version && self.object.size == source.size && self.recording == Some(upload.recording.to_string())
     }
 }
 
@@ -237,11 +256,27 @@ impl Bucket for S3Bucket {
         .boxed()
     }
 
+    fn owner<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<RecordingId>, BucketError>> {
+        async move {
+            let note = self.look(key).await?.and_then(|found| found.recording);
+            Ok(note.and_then(|note| note.parse().ok()))
+        }
+        .boxed()
+    }
+
+    fn discard_unfinished<'a>(
+        &'a self,
+        key: &'a str,
+        recording: RecordingId,
+    ) -> BoxFuture<'a, Result<(), BucketError>> {
+        self.discard(key, recording).boxed()
+    }
+
     fn put_bytes<'a>(
         &'a self,
         key: &'a str,
         content: Bytes,
-        mode: PutMode,
+        mode: PutMode<'a>,
     ) -> BoxFuture<'a, Result<ObjectInfo, BucketError>> {
         async move {
             self.put_object(key, mode, upload::Content::Bytes(&content)).await?;
@@ -269,6 +304,10 @@ impl Bucket for S3Bucket {
         now: OffsetDateTime,
     ) -> BoxFuture<'a, Result<Link, BucketError>> {
         self.sign(key, lifetime, now).boxed()
+    }
+
+    fn lingers(&self) -> Duration {
+        LINGERS
     }
 
     fn reach(&self) -> Reach {

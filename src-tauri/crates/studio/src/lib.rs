@@ -23,7 +23,7 @@ pub use bucket::{ConfiguredBucket, configured_bucket};
 pub use data_dir::{DataDir, Start, default_data_dir};
 pub use host::{Host, HostOptions, LocalDoor};
 pub use participant::{Participant, ParticipantOptions};
-pub use roomtone_engine::{AlarmKind, HostEvent, ParticipantEvent, PersonLine, RecordingLine};
+pub use roomtone_engine::{AlarmKind, HostEvent, ParticipantEvent, PersonLine, RecordingLine, WarningKind};
 pub use settings::{BucketChoice, DEFAULT_BITRATE, DEFAULT_GRACE, S3Choice, Settings};
 pub use studio::{Studio, StudioConfig};
 pub use visitor::Visitor;

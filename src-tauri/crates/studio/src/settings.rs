@@ -39,6 +39,10 @@ pub struct Settings {
     pub record_by: Option<RecordBy>,
     /// How long a room without anybody goes on, in seconds. Default: 600.
     pub grace_s: Option<u64>,
+    /// Recorded time after which a recording ends by itself, in seconds. Default: never.
+    pub time_limit_s: Option<u64>,
+    /// A recording begins by itself when so many participants with microphones are there. Default: never.
+    pub auto_record: Option<u32>,
     /// Address of the relay that a host brings along. Default: `127.0.0.1:0`, where 0 is any free port, kept for good.
     pub listen: Option<SocketAddr>,
     /// Local addresses for audio. Default: all of them.
@@ -135,6 +139,8 @@ impl Settings {
                 Some(other) => return Err(unfit("ROOMTONE_RECORD_BY", other, "everyone or host")),
             },
             grace_s: parse("ROOMTONE_GRACE_S", read("ROOMTONE_GRACE_S"), "a number of seconds")?,
+            time_limit_s: parse("ROOMTONE_TIME_LIMIT_S", read("ROOMTONE_TIME_LIMIT_S"), "a number of seconds")?,
+            auto_record: parse("ROOMTONE_AUTO_RECORD", read("ROOMTONE_AUTO_RECORD"), "a number of people")?,
             listen: parse("ROOMTONE_LISTEN", read("ROOMTONE_LISTEN"), "an address and a port, like 127.0.0.1:0")?,
             media_addrs: read("ROOMTONE_MEDIA_ADDRS").map(|list| media_addrs(&list)).transpose()?,
             bitrate: parse("ROOMTONE_BITRATE", read("ROOMTONE_BITRATE"), "a number of bits a second")?,
@@ -159,6 +165,8 @@ impl Settings {
             key_template: self.key_template.or(below.key_template),
             record_by: self.record_by.or(below.record_by),
             grace_s: self.grace_s.or(below.grace_s),
+            time_limit_s: self.time_limit_s.or(below.time_limit_s),
+            auto_record: self.auto_record.or(below.auto_record),
             listen: self.listen.or(below.listen),
             media_addrs: self.media_addrs.or(below.media_addrs),
             bitrate: self.bitrate.or(below.bitrate),
@@ -179,6 +187,12 @@ impl Settings {
         if let Some(bitrate) = self.bitrate.filter(|bitrate| !(6_000..=510_000).contains(bitrate)) {
             return Err(unfit("the bitrate", &bitrate.to_string(), "between 6000 and 510000, as Opus has it"));
         }
+        if self.time_limit_s == Some(0) {
+            return Err(unfit("the time limit", "0", "a second at least; leave it out for none"));
+        }
+        if self.auto_record == Some(0) {
+            return Err(unfit("the number of people who start a recording", "0", "1 at least; leave it out for none"));
+        }
         if self.bucket == Some(BucketChoice::S3) && self.s3.bucket.is_none() {
             return Err(invalid("recordings go to S3, and no bucket is named", "set S3_RECORDING_BUCKET"));
         }
@@ -196,6 +210,12 @@ impl Settings {
     #[must_use]
     pub fn bitrate(&self) -> u32 {
         self.bitrate.unwrap_or(DEFAULT_BITRATE)
+    }
+
+    /// Recorded time after which a recording ends by itself.
+    #[must_use]
+    pub fn time_limit(&self) -> Option<Duration> {
+        self.time_limit_s.map(Duration::from_secs)
     }
 
     /// How long a room without anybody goes on.

@@ -150,7 +150,7 @@ impl Studio {
     /// # Errors
     /// The recorder's refusal; it is in the view as well.
     pub async fn start(&self, title: Option<String>) -> Result<(), ErrorReport> {
-        self.ask(Command::Start { title }).await.map(|_| ())
+        self.ask(Command::Start { title, notes: None }).await.map(|_| ())
     }
 
     /// Finalizes the recording.

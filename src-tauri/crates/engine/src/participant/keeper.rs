@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use roomtone_capture::{Limits, Note, PreRoll, SpoolError, Stored};
-use roomtone_packets::{MutedFrom, Packet, Record, encode};
+use roomtone_packets::{Coverage, MutedFrom, Packet, Record, encode};
 use roomtone_protocol::channel::{Inventory, MAX_MESSAGE_BYTES, ToRecorder};
 use roomtone_protocol::{ClockNs, IndexRange, RecordingId};
 
 use super::PacketStore;
+use super::cuts::{Cuts, Times};
 
 /// A packet lasts 20 ms.
 const PACKET_NS: i64 = 20_000_000;
@@ -27,6 +28,7 @@ pub(super) struct Keeper<S> {
     pre_roll: PreRoll,
     spool: S,
     wanted: BTreeMap<RecordingId, Wanted>,
+    times: Times,
     /// End of the newest packet on this machine's clock.
     captured_until: Option<ClockNs>,
     /// Nothing more will be captured.
@@ -38,6 +40,9 @@ pub(super) struct Keeper<S> {
 struct Wanted {
     from: ClockNs,
     until: Option<ClockNs>,
+    cuts: Cuts,
+    /// What the spool took before it learned of a pause: nobody gets it.
+    hidden: Coverage,
     /// All of the complete inventory is durable at the recorder.
     durable: bool,
 }
@@ -45,7 +50,10 @@ struct Wanted {
 impl Wanted {
     /// Whether a packet that ends at `end` belongs to the recording, or to the margin around it.
     fn takes(&self, end: ClockNs) -> bool {
-        end.0 > self.from.0 - MARGIN_NS && self.until.is_none_or(|until| end.0 - PACKET_NS < until.0 + MARGIN_NS)
+        let start = ClockNs(end.0 - PACKET_NS);
+        end.0 > self.from.0 - MARGIN_NS
+            && self.until.is_none_or(|until| start.0 < until.0 + MARGIN_NS)
+            && !self.cuts.hides(start, end, MARGIN_NS)
     }
 
     /// Whether everything up to `end` is all that the recording can want.
@@ -56,7 +64,14 @@ impl Wanted {
 
 impl<S: PacketStore> Keeper<S> {
     pub(super) fn new(pre_roll: PreRoll, spool: S, capturing: bool) -> Self {
-        Self { pre_roll, spool, wanted: BTreeMap::new(), captured_until: None, over: !capturing }
+        Self {
+            pre_roll,
+            spool,
+            wanted: BTreeMap::new(),
+            times: Times::default(),
+            captured_until: None,
+            over: !capturing,
+        }
     }
 
     /// Takes a packet from the microphone; true if a recording wants it, so that it should be sent as well.
@@ -64,6 +79,7 @@ impl<S: PacketStore> Keeper<S> {
         let end = ClockNs(at.0 + PACKET_NS);
         self.captured_until = Some(end);
         self.pre_roll.push(packet.clone(), at);
+        self.times.push(packet, at);
         let mut live = false;
         for (&recording, wanted) in &mut self.wanted {
             if wanted.takes(end) {
@@ -115,7 +131,8 @@ impl<S: PacketStore> Keeper<S> {
         if known.is_some() {
             return Ok(());
         }
-        self.wanted.insert(recording, Wanted { from, until: None, durable: false });
+        let wanted = Wanted { from, until: None, cuts: Cuts::default(), hidden: Coverage::default(), durable: false };
+        self.wanted.insert(recording, wanted);
         for (packet, _) in self.pre_roll.since(ClockNs(from.0 - MARGIN_NS)) {
             self.spool.append(recording, packet)?;
         }
@@ -127,6 +144,35 @@ impl<S: PacketStore> Keeper<S> {
         if let Some(wanted) = self.wanted.get_mut(&recording) {
             wanted.until = Some(until);
         }
+    }
+
+    /// A recording was paused from `from` to `until`; None as long as it is. What was said in between is not kept and not
+    /// sent, and what was taken before the pause was known is not given away. Where a pause that is over cut off too
+    /// much, memory still has it.
+    pub(super) fn cut(
+        &mut self,
+        recording: RecordingId,
+        number: u32,
+        from: ClockNs,
+        until: Option<ClockNs>,
+    ) -> Result<(), SpoolError> {
+        let Some(wanted) = self.wanted.get_mut(&recording) else { return Ok(()) };
+        if !wanted.cuts.learn(number, from, until) {
+            return Ok(());
+        }
+        wanted.hidden = Coverage::default();
+        for (from, until) in wanted.cuts.inside(MARGIN_NS) {
+            for range in self.times.within(from, until) {
+                wanted.hidden.insert(range);
+            }
+        }
+        wanted.durable = false;
+        for (packet, at) in self.pre_roll.since(ClockNs(wanted.from.0 - MARGIN_NS)) {
+            if wanted.takes(ClockNs(at.0 + PACKET_NS)) {
+                self.spool.append(recording, packet)?;
+            }
+        }
+        Ok(())
     }
 
     /// The recordings that an inventory is due for.
@@ -147,7 +193,10 @@ impl<S: PacketStore> Keeper<S> {
             self.captured_until.is_some_and(|end| wanted.ended_by(end))
                 || wanted.ended_by(ClockNs(now.0 - CAPTURE_DELAY_NS))
         });
-        let held = self.spool.inventory(recording);
+        let mut held = self.spool.inventory(recording);
+        if let Some(wanted) = wanted {
+            held = held.into_iter().flat_map(|range| wanted.hidden.missing(range)).collect();
+        }
         let holes = self.spool.holes(recording);
         Inventory { recording, held, holes, complete: leaving || self.over || past_end }
     }
@@ -163,6 +212,9 @@ impl<S: PacketStore> Keeper<S> {
         let mut record = Vec::new();
         for &range in ranges {
             for packet in self.spool.read(recording, range)? {
+                if self.wanted.get(&recording).is_some_and(|wanted| wanted.hidden.covers(packet.range())) {
+                    continue;
+                }
                 record.clear();
                 encode(&Record::Packet(packet), &mut record);
                 if message.len() + record.len() > MAX_MESSAGE_BYTES {

@@ -1,5 +1,6 @@
 //! The participant's end of a room: microphone, link, door and person come in, and what the rules say goes out.
 
+mod cuts;
 mod goodbye;
 mod input;
 mod keeper;

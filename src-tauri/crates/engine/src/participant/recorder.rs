@@ -25,6 +25,11 @@ impl<S: PacketStore> ParticipantEnd<S> {
                 self.spooled(kept);
                 self.send_inventory(recording, false);
             }
+            ToParticipant::SpoolCut { recording, cut, from, until } => {
+                let kept = self.keeper.cut(recording, cut, from, until);
+                self.spooled(kept);
+                self.send_inventory(recording, false);
+            }
             ToParticipant::SpoolUntil { recording, until } => {
                 self.keeper.keep_until(recording, until);
                 self.last_call();

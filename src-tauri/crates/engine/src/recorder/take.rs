@@ -6,9 +6,10 @@ use roomtone_packets::Coverage;
 use roomtone_protocol::{ClockNs, ParticipantId, RecordingId};
 use roomtone_recorder::Backfill;
 
-/// How long after Stop the recorder waits for somebody who is connected and still sends what is missing. A minute of
-/// outage is half a thousand kilobytes: seconds on the slowest link that carries a call.
-const CONNECTED_NS: i64 = 60_000_000_000;
+/// How long after Stop the recorder waits for somebody who is connected and still sends what is missing: 30 s. Back-fill
+/// then brings a quarter of an hour of outage, and people do not wait for their file without being told why. What comes
+/// later makes a new version.
+const CONNECTED_NS: i64 = 30_000_000_000;
 
 /// How long it waits for somebody who vanished and may be back: time for a link to be made anew.
 const AWAY_NS: i64 = 12_000_000_000;
@@ -19,11 +20,24 @@ pub(super) struct OpenTake {
     pub(super) recording: RecordingId,
     pub(super) from: ClockNs,
     pub(super) until: Option<ClockNs>,
+    /// Pauses: from, until; None while it is paused.
+    pub(super) cuts: Vec<(ClockNs, Option<ClockNs>)>,
     /// In order of channels.
     pub(super) channels: Vec<ParticipantId>,
     pub(super) tracks: BTreeMap<ParticipantId, TakeTrack>,
     /// The journal could not be written: nothing is taken any more.
     pub(super) failed: bool,
+    /// It has been over, and had a file; somebody came back with more of it.
+    pub(super) repair: Option<Repair>,
+}
+
+/// A recording that was over and takes packets again.
+#[derive(Debug)]
+pub(super) struct Repair {
+    /// When it began, or something came.
+    pub(super) moved_at: ClockNs,
+    /// The file would be another one now.
+    pub(super) changed: bool,
 }
 
 /// One participant's part of it.
@@ -35,8 +49,12 @@ pub(super) struct TakeTrack {
     /// The link that was told of this recording, by generation.
     pub(super) announced: Option<u64>,
     pub(super) end_announced: Option<u64>,
+    /// The link that was told of each pause, and whether it was told that it is over.
+    pub(super) cuts_announced: Vec<(u64, bool)>,
     /// Said goodbye since the last packet.
     pub(super) left: bool,
+    /// The journal holds the participant's own word that nothing more will come.
+    pub(super) vouched: bool,
 }
 
 impl TakeTrack {
@@ -53,11 +71,32 @@ impl TakeTrack {
 
 impl OpenTake {
     pub(super) fn new(recording: RecordingId, from: ClockNs) -> Self {
-        Self { recording, from, until: None, channels: Vec::new(), tracks: BTreeMap::new(), failed: false }
+        Self {
+            recording,
+            from,
+            until: None,
+            cuts: Vec::new(),
+            channels: Vec::new(),
+            tracks: BTreeMap::new(),
+            failed: false,
+            repair: None,
+        }
+    }
+
+    /// Whether packets that are captured now belong to it.
+    pub(super) fn is_live(&self) -> bool {
+        !self.failed && self.repair.is_none()
     }
 
     /// Whether waiting longer can bring anything. `connected` tells whether somebody's link is up.
     pub(super) fn settled(&self, now: ClockNs, connected: impl Fn(ParticipantId) -> bool) -> bool {
+        if let Some(repair) = &self.repair {
+            // Only who is there can bring something; who comes later begins another repair.
+            let brings = |(participant, track): (&ParticipantId, &TakeTrack)| {
+                track.backfill.inventory().is_some() && !track.whole() && connected(*participant)
+            };
+            return now.0 - repair.moved_at.0 >= CONNECTED_NS || !self.tracks.iter().any(brings);
+        }
         let Some(until) = self.until else { return false };
         let waited = now.0 - until.0;
         self.channels.iter().all(|participant| {

@@ -39,6 +39,28 @@ impl RecorderEnd {
         people.into_iter().for_each(|participant| self.announce(participant));
     }
 
+    /// Recorded time is interrupted, or goes on.
+    pub(super) fn interrupt(&mut self, desk: &mut dyn Desk, recording: RecordingId, at: ClockNs, edge: IntervalEdge) {
+        let interval = self.interval_record(edge, at);
+        let Some(take) = self.takes.get_mut(&recording) else { return };
+        match (edge, take.cuts.last_mut()) {
+            (IntervalEdge::Resume, Some((_, until))) => *until = Some(at),
+            _ => take.cuts.push((at, None)),
+        }
+        let people: Vec<_> = take.channels.clone();
+        if !desk.note(recording, interval) {
+            self.journal_failed(recording, "the disk is too slow to pause a recording");
+        }
+        people.into_iter().for_each(|participant| self.announce(participant));
+    }
+
+    /// Notes what people say about a recording.
+    pub(super) fn remark(&mut self, desk: &mut dyn Desk, recording: RecordingId, record: Record) {
+        if self.takes.contains_key(&recording) && !desk.note(recording, record) {
+            tracing::warn!(%recording, "the disk is behind; what was said about a recording is not in the journal");
+        }
+    }
+
     pub(super) fn channel(
         &mut self,
         desk: &mut dyn Desk,
@@ -69,6 +91,9 @@ impl RecorderEnd {
     }
 
     pub(super) fn journal_failed(&mut self, recording: RecordingId, reason: &str) {
+        if self.takes.get(&recording).is_some_and(|take| take.repair.is_some()) {
+            return self.repair_failed(recording, reason);
+        }
         if let Some(take) = self.takes.get_mut(&recording) {
             take.failed = true;
         }

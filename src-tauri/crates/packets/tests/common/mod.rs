@@ -2,8 +2,8 @@
 #![allow(dead_code, reason = "every test uses its part")]
 
 use roomtone_packets::{
-    ChannelGiven, ClockExchange, EpochStart, Interval, IntervalEdge, MapStretch, MarkerSet, MutedFrom, NameGiven,
-    Packet, PersonLeft, Record,
+    ChannelGiven, ClockExchange, Described, EpochStart, Interval, IntervalEdge, MapStretch, MarkerSet, MutedFrom,
+    NameGiven, Packet, PersonLeft, Record,
 };
 use roomtone_protocol::channel::{Anchor, Hole, Inventory, Segment};
 use roomtone_protocol::metadata::GapCause;
@@ -105,5 +105,9 @@ pub(crate) fn every_kind() -> Vec<(&'static str, Record)> {
         ("12-muted", Record::Muted(MutedFrom { segment, from: SampleIndex(96_960), muted: true })),
         ("13-left", Record::Left(PersonLeft { participant, at: ClockNs(123) })),
         ("14-channel", Record::Channel(ChannelGiven { participant, index: 3 })),
+        (
+            "15-described",
+            Record::Described(Described { title: Some("Pilot „2“".to_owned()), notes: Some("a\nb".to_owned()) }),
+        ),
     ]
 }

@@ -92,7 +92,8 @@ impl TrackClock {
             | Record::Name(_)
             | Record::Muted(_)
             | Record::Left(_)
-            | Record::Channel(_) => {}
+            | Record::Channel(_)
+            | Record::Described(_) => {}
         }
     }
 

@@ -71,9 +71,9 @@ pub struct FinalizeOptions<'a> {
     pub bit_depth: BitDepth,
     /// The file's channels, in order of joining.
     pub channels: Vec<ChannelSpec>,
-    /// The title, if it is another one than the recording began with.
+    /// The title, if it is another one than the journal noted.
     pub title: Option<String>,
-    /// Notes.
+    /// Notes, likewise.
     pub notes: Option<String>,
     /// Who was there and is not in the file.
     pub unrecorded: Vec<Unrecorded>,
@@ -192,7 +192,7 @@ pub fn finalize(journal: &Journal, mut options: FinalizeOptions<'_>) -> Result<F
         frames: timeline.frames(),
         origination: Origination {
             started: report::started(journal),
-            title: options.title.clone().or_else(|| journal.header().title.clone()).unwrap_or_default(),
+            title: options.title.as_deref().or(journal.title()).unwrap_or_default().to_owned(),
             software: options.software.clone(),
             reference: journal.header().recording.to_string(),
         },

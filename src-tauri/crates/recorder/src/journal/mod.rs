@@ -226,6 +226,19 @@ impl Journal {
         &self.header
     }
 
+    /// What the recording is called: as it was described last, else as it began.
+    #[must_use]
+    pub fn title(&self) -> Option<&str> {
+        let described = self.notes.described.as_ref().map(|described| &described.title);
+        described.unwrap_or(&self.header.title).as_deref()
+    }
+
+    /// What people noted about the recording.
+    #[must_use]
+    pub fn description(&self) -> Option<&str> {
+        self.notes.described.as_ref()?.notes.as_deref()
+    }
+
     /// The folder.
     #[must_use]
     pub fn dir(&self) -> &Path {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use roomtone_packets::{Coverage, EpochStart, Interval, MapStretch, MarkerSet, MutedFrom, Record};
+use roomtone_packets::{Coverage, Described, EpochStart, Interval, MapStretch, MarkerSet, MutedFrom, Record};
 use roomtone_protocol::channel::{Inventory, Segment};
 use roomtone_protocol::{ClockNs, ParticipantId, SegmentKey};
 
@@ -21,6 +21,8 @@ pub struct SessionNotes {
     pub left: BTreeMap<ParticipantId, Vec<ClockNs>>,
     /// Whose channel is which.
     pub channels: BTreeMap<u16, ParticipantId>,
+    /// The last title and notes; None if they are as the header says.
+    pub described: Option<Described>,
 }
 
 impl SessionNotes {
@@ -36,6 +38,7 @@ impl SessionNotes {
             Record::Channel(given) => {
                 self.channels.insert(given.index, given.participant);
             }
+            Record::Described(described) => self.described = Some(described),
             // These belong to a track; a later version may have its reasons.
             Record::Packet(_)
             | Record::Segment(_)
@@ -61,7 +64,8 @@ impl SessionNotes {
         });
         let channels =
             self.channels.iter().map(|(&index, &participant)| Record::Channel(ChannelGiven { participant, index }));
-        epochs.chain(intervals).chain(markers).chain(names).chain(left).chain(channels).collect()
+        let described = self.described.iter().cloned().map(Record::Described);
+        epochs.chain(intervals).chain(markers).chain(names).chain(left).chain(channels).chain(described).collect()
     }
 
     /// A note that stands there already, word for word: it was written into two files, or told twice.
@@ -73,6 +77,7 @@ impl SessionNotes {
             Record::Name(given) => self.names.get(&given.participant) == Some(&given.name),
             Record::Left(left) => self.left.get(&left.participant).is_some_and(|known| known.contains(&left.at)),
             Record::Channel(given) => self.channels.get(&given.index) == Some(&given.participant),
+            Record::Described(described) => self.described.as_ref() == Some(described),
             Record::Packet(_)
             | Record::Segment(_)
             | Record::ClockExchange(_)
@@ -127,7 +132,8 @@ impl TrackNotes {
             | Record::Marker(_)
             | Record::Name(_)
             | Record::Left(_)
-            | Record::Channel(_) => {}
+            | Record::Channel(_)
+            | Record::Described(_) => {}
         }
     }
 
@@ -150,7 +156,8 @@ impl TrackNotes {
             | Record::Marker(_)
             | Record::Name(_)
             | Record::Left(_)
-            | Record::Channel(_) => false,
+            | Record::Channel(_)
+            | Record::Described(_) => false,
         }
     }
 

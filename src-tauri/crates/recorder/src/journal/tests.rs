@@ -3,7 +3,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use roomtone_packets::{
-    ChannelGiven, Interval, IntervalEdge, MapStretch, MarkerSet, NameGiven, Packet, PersonLeft, encode,
+    ChannelGiven, Described, Interval, IntervalEdge, MapStretch, MarkerSet, NameGiven, Packet, PersonLeft, encode,
 };
 use roomtone_protocol::channel::{Inventory, Segment};
 use roomtone_protocol::{ClockNs, IndexRange, SampleIndex, SegmentId, SegmentKey, WakeEpoch};
@@ -81,6 +81,9 @@ fn what_was_written_is_there_after_opening() {
     let dir = tempfile::tempdir().unwrap();
     let mut journal = Journal::create(dir.path(), header()).unwrap();
     let edge = |edge, at| Record::Interval(Interval { edge, at: ClockNs(at), wall_ns: 5 });
+    let described = |title: &str, notes: &str| {
+        Record::Described(Described { title: Some(title.to_owned()), notes: Some(notes.to_owned()) })
+    };
     let marker = MarkerSet { recording: header().recording, at: ClockNs(2), text: "here".to_owned(), by: Some(BEN) };
     for note in [
         edge(IntervalEdge::Start, 1),
@@ -89,6 +92,8 @@ fn what_was_written_is_there_after_opening() {
         Record::Name(NameGiven { participant: ADA, name: "Ada".to_owned() }),
         Record::Marker(marker.clone()),
         Record::Left(PersonLeft { participant: BEN, at: ClockNs(3) }),
+        described("Pilot", "in the kitchen"),
+        described("Pilot 2", "in the kitchen"),
         edge(IntervalEdge::Stop, 9),
     ] {
         journal.note(&note).unwrap();
@@ -105,6 +110,7 @@ fn what_was_written_is_there_after_opening() {
     assert_eq!(journal.track(ADA), Some(&track));
     assert_eq!(notes.names[&ADA], "Ada");
     assert_eq!(notes.markers, [marker]);
+    assert_eq!((journal.title(), journal.description()), (Some("Pilot 2"), Some("in the kitchen")));
     assert_eq!(notes.left[&BEN], [ClockNs(3)]);
     assert_eq!(track.inventory.map(|inventory| inventory.complete), Some(true));
     assert_eq!(journal.coverage(ADA).iter().collect::<Vec<_>>(), [range(0, 2)]);

@@ -207,7 +207,8 @@ fn is_possible(record: &Record) -> bool {
         | Record::Anchor(_)
         | Record::Muted(_)
         | Record::Left(_)
-        | Record::Channel(_) => true,
+        | Record::Channel(_)
+        | Record::Described(_) => true,
     }
 }
 

@@ -4,7 +4,7 @@ use roomtone_protocol::channel::MAX_NAME_CHARS;
 use roomtone_protocol::signal::{MAX_MESSAGE_BYTES, ServerMessage};
 
 use super::*;
-use crate::{MAX_CHANNELS, MAX_TITLE_CHARS};
+use crate::{MAX_CHANNELS, MAX_MARKERS, MAX_NOTES_CHARS, MAX_PAUSES, MAX_TITLE_CHARS};
 
 fn stranger(n: u32) -> ParticipantId {
     ParticipantId::from_bytes((u128::from(n) << 8).to_be_bytes())
@@ -89,15 +89,46 @@ fn long_names_and_titles_cannot_make_the_state_too_long() {
         stage.give(Input::Left { participant: stranger(n) });
     }
     let title = "𝄞".repeat(MAX_TITLE_CHARS);
+    let notes = "𝄞".repeat(MAX_NOTES_CHARS);
+    let start = || Command::Start { title: Some(title.clone()), notes: Some(notes.clone()) };
     for _ in 0..200 {
-        let (n, _) = stage.command(member(1), Command::Start { title: Some(title.clone()) });
+        let (n, _) = stage.command(member(1), start());
         let reason = "\\".repeat(1_000);
         stage.give(Input::Failed { recording: take(n), reason, hint: String::new() });
     }
+    stage.command(member(1), start());
     let state = stage.state();
+    assert!(state.current.is_some());
     assert_eq!(state.finalizing.last().map(|status| status.recording), Some(take(200)), "the newest are shown");
     let bytes = message_bytes(state);
     assert!(bytes < MAX_MESSAGE_BYTES, "{bytes} bytes");
     let known = (1..=200).filter(|&n| stage.life(n).is_some()).count();
     assert_eq!(known, 200, "what is not shown is known all the same");
+}
+
+#[test]
+fn markers_and_pauses_of_a_recording_are_counted() {
+    let mut stage = Stage::new();
+    stage.enter(1);
+    stage.command(member(1), start());
+    let mut give = |n: u32, command: &Command| {
+        let id = CommandId::from_bytes(u128::from(n).to_be_bytes());
+        let fresh = take(250);
+        let command = command.clone();
+        let outputs = stage.give(Input::Command { caller: member(1), id, based_on: None, command, fresh });
+        outputs.into_iter().find_map(|output| match output {
+            Output::Reply { result, .. } => Some(result.map_err(|error| error.code)),
+            _ => None,
+        })
+    };
+    let mark = Command::Mark { text: "here".to_owned() };
+    for n in 0..MAX_MARKERS {
+        assert_eq!(give(1_000_000 + n, &mark), Some(Ok(Answer::Done)));
+    }
+    assert_eq!(give(2_000_000, &mark), Some(refused("limit_reached")));
+    for n in 0..MAX_PAUSES {
+        assert_eq!(give(3_000_000 + 2 * n, &Command::Pause), Some(Ok(Answer::Done)));
+        assert_eq!(give(3_000_001 + 2 * n, &Command::Resume), Some(Ok(Answer::Done)));
+    }
+    assert_eq!(give(4_000_000, &Command::Pause), Some(refused("limit_reached")), "it goes on recording");
 }

@@ -143,6 +143,7 @@ fn what_an_earlier_run_left_behind_is_shown_and_guarded() {
     let recovered = |n, finalized| Input::Recovered {
         recording: take(n),
         title: Some("Pilot".to_owned()),
+        notes: Some("in the kitchen".to_owned()),
         started_by: None,
         length: Duration::from_secs(90),
         finalized,
@@ -152,6 +153,7 @@ fn what_an_earlier_run_left_behind_is_shown_and_guarded() {
     assert_eq!(stage.give(recovered(2, true)), [], "known already");
     let shown: Vec<_> = stage.state().finalizing.iter().map(|status| (status.state, status.elapsed_ms)).collect();
     assert_eq!(shown, [(RecordingState::Uploading, 90_000), (RecordingState::Finalizing, 90_000)]);
+    assert_eq!(stage.state().finalizing[0].notes.as_deref(), Some("in the kitchen"));
     assert_eq!(code_of(stage.room.may_download(take(1))), Err(code::NOT_UPLOADED.to_owned()));
     stage.give(Input::Completed { recording: take(1) });
     assert_eq!(code_of(stage.room.may_download(take(1))), Ok(()));

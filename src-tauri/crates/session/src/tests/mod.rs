@@ -1,8 +1,14 @@
 //! The rules one by one: an input, and exactly what it brings about.
 
 mod authority;
+mod beginning;
 mod bounds;
+mod cancelling;
+mod continuing;
+mod describing;
+mod ending;
 mod life;
+mod pausing;
 mod people;
 mod presence;
 mod recording;
@@ -10,10 +16,10 @@ mod recording;
 use std::time::Duration;
 
 use roomtone_protocol::channel::{Answer, Command};
-use roomtone_protocol::state::{Presence, RecordBy, RecordingState, Role, RoomState};
+use roomtone_protocol::state::{Presence, RecordBy, RecordingState, RecordingStatus, Role, RoomState};
 use roomtone_protocol::{ClockNs, CommandId, ErrorReport, ParticipantId, RecordingId, RoomId};
 
-use crate::{Caller, Config, Input, Output, Path, PersonChange, Room};
+use crate::{Caller, Config, Continued, Input, Output, Path, PersonChange, Room, Warning};
 
 /// The grace time of every room here, in seconds.
 const GRACE_S: u64 = 600;
@@ -43,7 +49,7 @@ fn passing(n: u8) -> Caller {
 }
 
 fn start() -> Command {
-    Command::Start { title: None }
+    Command::Start { title: None, notes: None }
 }
 
 fn config() -> Config {
@@ -54,6 +60,9 @@ fn config() -> Config {
         grace: Duration::from_secs(GRACE_S),
         epoch: 5,
         recording_enabled: true,
+        time_limit: None,
+        auto_record: None,
+        disk_bytes_per_sample: 3,
     }
 }
 
@@ -162,6 +171,10 @@ impl Stage {
         self.state().person(who(n)).expect("somebody of this room").label.clone()
     }
 
+    fn current(&self) -> RecordingStatus {
+        self.state().current.expect("something is being recorded")
+    }
+
     fn life(&self, n: u8) -> Option<RecordingState> {
         self.room.recording(at(self.now), take(n)).map(|status| status.state)
     }
@@ -194,6 +207,23 @@ fn begin(n: u8, seconds: f64, by: u8) -> Output {
 
 fn end(n: u8, seconds: f64) -> Output {
     Output::End { recording: take(n), at: at(seconds) }
+}
+
+fn pause(n: u8, seconds: f64) -> Output {
+    Output::Pause { recording: take(n), at: at(seconds) }
+}
+
+fn resume(n: u8, seconds: f64) -> Output {
+    Output::Resume { recording: take(n), at: at(seconds) }
+}
+
+fn discard(n: u8) -> Output {
+    Output::Discard { recording: take(n) }
+}
+
+/// Cancel the current recording.
+fn cancel() -> Command {
+    Command::Cancel { recording: None }
 }
 
 fn channel(n: u8, of: u8, index: u16) -> Output {

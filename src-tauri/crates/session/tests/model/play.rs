@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use proptest::sample::Index;
 use roomtone_protocol::channel::{Answer, Command};
 use roomtone_protocol::state::RoomState;
 use roomtone_protocol::{ClockNs, CommandId, ErrorReport, ParticipantId, RecordingId, RoomId, code};
-use roomtone_session::{Caller, Config, Input, Output, Room};
+use roomtone_session::{Caller, Config, Continued, Input, Output, Room};
 
 use super::rules::Model;
 use super::script::{Ask, Basis, Event, Script, Step};
@@ -19,6 +20,9 @@ const SECOND: i64 = 1_000_000_000;
 /// Commands that are surely remembered.
 const REMEMBERED: usize = 20;
 
+/// The current recording and its recorded time.
+type Elapsed = Option<(RecordingId, i64)>;
+
 /// Runs a script; panics where room and rules differ.
 pub(crate) fn play(script: &Script) {
     let config = Config {
@@ -28,12 +32,17 @@ pub(crate) fn play(script: &Script) {
         grace: Duration::from_millis(script.grace_ms),
         epoch: 7,
         recording_enabled: script.recording_enabled,
+        time_limit: script.time_limit_ms.map(Duration::from_millis),
+        auto_record: script.auto_record,
+        disk_bytes_per_sample: 3,
     };
     let room = Room::new(ClockNs(0), config.clone());
     let witness = Witness::new(&room, script.punctual);
     let versions = vec![room.state(ClockNs(0)).version()];
     let model = Model::new(config);
-    let mut play = Play { room, model, witness, versions, commands: Vec::new(), recordings: Vec::new(), ids: 0 };
+    let prompt = script.prompt;
+    let mut play =
+        Play { room, model, witness, versions, commands: Vec::new(), recordings: Vec::new(), ids: 0, prompt };
     let mut at = 0;
     for (after, event) in &script.events {
         at += after;
@@ -56,11 +65,13 @@ struct Play {
     /// Every id that a recording has or might have had.
     recordings: Vec<RecordingId>,
     ids: u128,
+    /// Whether a recording that is to begin by itself gets its id at once.
+    prompt: bool,
 }
 
 impl Play {
     fn give(&mut self, at: ClockNs, input: &Input) {
-        let before = (self.room.state(at), self.model.now);
+        let before = (self.room.state(at), self.model.elapsed());
         self.room.handle(at, input.clone());
         let outputs: Vec<_> = std::iter::from_fn(|| self.room.poll_output()).collect();
         let repeated = self.commands.contains(input);
@@ -89,6 +100,10 @@ impl Play {
         if outputs.contains(&Output::Changed) {
             self.versions.push(state.version());
             self.model.publish(state.version());
+        }
+        if self.prompt && outputs.contains(&Output::WantsRecording) {
+            let fresh = self.fresh();
+            self.give(now, &Input::AutoStart { fresh });
         }
     }
 
@@ -135,20 +150,25 @@ impl Play {
     }
 
     /// A new version exactly when something changed, or when another second of the recording is over.
-    fn compare_change(&self, (before, earlier): &(RoomState, i64), outputs: &[Output], state: &RoomState) {
+    fn compare_change(&self, (before, earlier): &(RoomState, Elapsed), outputs: &[Output], state: &RoomState) {
         let still = |state: &RoomState| {
             let mut state = state.clone();
             state.sequence = 0;
-            state.current.iter_mut().for_each(|current| current.elapsed_ms = 0);
+            state.current.iter_mut().for_each(|current| (current.elapsed_ms, current.remaining_ms) = (0, None));
             state
         };
-        let second = self.model.elapsed().is_some_and(|elapsed| {
-            let before = elapsed - (self.model.now - earlier);
-            elapsed / SECOND > before / SECOND
-        });
+        let both = self.model.elapsed().zip(*earlier);
+        let second = both.is_some_and(|(now, before)| now.0 == before.0 && now.1 / SECOND > before.1 / SECOND);
         let expected = still(before) != still(state);
         let changed = outputs.contains(&Output::Changed);
         assert_eq!(changed, expected || second, "published is what changed, and every second of a recording");
+    }
+
+    /// An id that a recording may get.
+    fn fresh(&mut self) -> RecordingId {
+        let fresh = RecordingId::from_bytes(self.id());
+        self.recordings.push(fresh);
+        fresh
     }
 
     fn id(&mut self) -> [u8; 16] {
@@ -171,13 +191,13 @@ impl Play {
             Event::Relay { lost: true } => Input::RelayLost,
             Event::Relay { lost: false } => Input::RelayBack,
             Event::Command { who, host, passing, based_on, ask } => {
-                let fresh = RecordingId::from_bytes(self.id());
-                self.recordings.push(fresh);
+                let command = self.command(&ask);
+                let fresh = self.fresh();
                 Input::Command {
                     caller: Caller { participant: person(who), host, passing },
                     id: CommandId::from_bytes(self.id()),
                     based_on: self.version(&based_on),
-                    command: command(&ask),
+                    command,
                     fresh,
                 }
             }
@@ -185,19 +205,65 @@ impl Play {
                 let last = &self.commands[self.commands.len().saturating_sub(REMEMBERED)..];
                 if last.is_empty() { Input::Tick } else { index.get(last).clone() }
             }
-            Event::Recording(index, step) => {
-                // Those that mean something: begun, and not long forgotten.
-                let begun = |id: &RecordingId| self.model.life(*id).is_some() && self.model.in_sight(*id);
-                let known: Vec<_> = self.recordings.iter().copied().filter(begun).collect();
-                if known.is_empty() { Input::Tick } else { news(*index.get(&known), step) }
-            }
+            Event::Recording(index, step) => self.known(&index).map_or(Input::Tick, |recording| news(recording, step)),
             Event::Unknown(step) => news(RecordingId::from_bytes([0xff; 16]), step),
             Event::Recovered { finalized } => {
-                let recording = RecordingId::from_bytes(self.id());
-                self.recordings.push(recording);
+                let recording = self.fresh();
                 let length = Duration::from_millis(1_234);
-                Input::Recovered { recording, title: None, started_by: None, length, finalized }
+                let notes = Some("kept".to_owned());
+                Input::Recovered { recording, title: None, notes, started_by: None, length, finalized }
             }
+            Event::Continued(earlier) => {
+                let ago = |ms: i64| ClockNs(self.model.now - ms * 1_000_000);
+                let (begun, last_there) = (ago(earlier.begun), ago(earlier.last_there));
+                let running_since = earlier.running_since.map(ago);
+                Input::Continued(Box::new(Continued {
+                    recording: self.fresh(),
+                    title: Some("Pilot".to_owned()),
+                    notes: None,
+                    started_by: Some(person(0)),
+                    begun,
+                    recorded: Duration::from_millis(earlier.recorded),
+                    running_since,
+                    channels: earlier.channels.into_iter().map(person).collect(),
+                    markers: 2,
+                    pauses: 1,
+                    last_there,
+                }))
+            }
+            Event::AutoStart => Input::AutoStart { fresh: self.fresh() },
+            Event::Disk(room) => {
+                let free_bytes = room.map_or(1, |seconds| (64 << 20) + 1 + seconds * 164_000);
+                Input::Disk { free_bytes }
+            }
+        }
+    }
+
+    /// A recording that means something: begun, and not long forgotten.
+    fn known(&self, index: &Index) -> Option<RecordingId> {
+        let begun = |id: &RecordingId| self.model.life(*id).is_some() && self.model.in_sight(*id);
+        let known: Vec<_> = self.recordings.iter().copied().filter(begun).collect();
+        (!known.is_empty()).then(|| *index.get(&known))
+    }
+
+    fn command(&self, ask: &Ask) -> Command {
+        let owned = |text: &Option<&str>| text.map(str::to_owned);
+        let named =
+            |of: &Option<Index>| of.as_ref().map(|of| self.known(of).unwrap_or(RecordingId::from_bytes([0xff; 16])));
+        match ask {
+            Ask::Start { title, notes } => Command::Start { title: owned(title), notes: owned(notes) },
+            Ask::Stop => Command::Stop,
+            Ask::Pause => Command::Pause,
+            Ask::Resume => Command::Resume,
+            Ask::Cancel(of) => Command::Cancel { recording: named(of) },
+            Ask::Mark(text) => Command::Mark { text: (*text).to_owned() },
+            Ask::Describe { of, title, notes } => {
+                Command::Describe { recording: named(of), title: owned(title), notes: owned(notes) }
+            }
+            Ask::Status => Command::Status,
+            Ask::SetName(name) => Command::SetName { name: owned(name) },
+            Ask::SetMuted(muted) => Command::SetMuted { muted: *muted },
+            Ask::CloseRoom => Command::CloseRoom,
         }
     }
 
@@ -213,22 +279,6 @@ impl Play {
 
 fn person(who: u8) -> ParticipantId {
     ParticipantId::from_bytes([who; 16])
-}
-
-fn command(ask: &Ask) -> Command {
-    let owned = |text: &Option<&str>| text.map(str::to_owned);
-    match ask {
-        Ask::Start { title } => Command::Start { title: owned(title) },
-        Ask::Stop => Command::Stop,
-        Ask::Unsupported(0) => Command::Pause,
-        Ask::Unsupported(1) => Command::Resume,
-        Ask::Unsupported(2) => Command::Cancel,
-        Ask::Unsupported(_) => Command::Mark { text: "here".to_owned() },
-        Ask::Status => Command::Status,
-        Ask::SetName(name) => Command::SetName { name: owned(name) },
-        Ask::SetMuted(muted) => Command::SetMuted { muted: *muted },
-        Ask::CloseRoom => Command::CloseRoom,
-    }
 }
 
 fn news(recording: RecordingId, step: Step) -> Input {
@@ -255,7 +305,7 @@ fn code_of(result: Result<(), ErrorReport>) -> Result<(), &'static str> {
         code::BAD_REQUEST,
         code::ALREADY_CHANGED,
         code::NOT_RECORDING,
-        code::NOT_YET_SUPPORTED,
+        code::DISK_FULL,
         code::NOT_FINALIZED,
         code::NOT_UPLOADED,
         code::RECORDING_FAILED,

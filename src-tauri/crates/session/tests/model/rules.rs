@@ -1,12 +1,10 @@
-//! The rules as sets, with no thought of speed or memory.
+//! The rules as sets, with no thought of speed or memory: who is there, and what becomes of recordings.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use roomtone_protocol::channel::Command;
-use roomtone_protocol::code;
-use roomtone_protocol::state::{Presence, RecordBy, RecordingState, Role};
+use roomtone_protocol::state::{Presence, RecordingState, Role};
 use roomtone_protocol::{ClockNs, ParticipantId, RecordingId};
-use roomtone_session::{Caller, Config, Input, Output, Path, PersonChange};
+use roomtone_session::{Config, Continued, Input, Output, Path, PersonChange};
 
 pub(super) type Who = ParticipantId;
 pub(super) type Version = (u32, u64);
@@ -15,9 +13,50 @@ pub(super) type Version = (u32, u64);
 #[derive(Debug, Clone)]
 pub(super) struct Take {
     pub(super) begun: i64,
-    pub(super) length: i64,
+    /// What an earlier run recorded before the first stretch.
+    pub(super) earlier: i64,
+    /// Recorded stretches; the last one may still run.
+    pub(super) stretches: Vec<(i64, Option<i64>)>,
     pub(super) title: Option<String>,
+    pub(super) notes: Option<String>,
+    pub(super) markers: u32,
     pub(super) by: Option<Who>,
+    /// Warnings that were given: what is left of the limit, and of the disk, in seconds.
+    pub(super) limit_warnings: BTreeSet<i64>,
+    pub(super) disk_warnings: BTreeSet<i64>,
+}
+
+impl Take {
+    pub(super) fn new(begun: i64, title: Option<String>, notes: Option<String>, by: Option<Who>) -> Self {
+        Self {
+            begun,
+            earlier: 0,
+            stretches: Vec::new(),
+            title,
+            notes,
+            markers: 0,
+            by,
+            limit_warnings: BTreeSet::new(),
+            disk_warnings: BTreeSet::new(),
+        }
+    }
+
+    /// Recorded time.
+    pub(super) fn elapsed(&self, at: i64) -> i64 {
+        let length = |&(from, to): &(i64, Option<i64>)| (to.unwrap_or(at) - from).max(0);
+        self.earlier + self.stretches.iter().map(length).sum::<i64>()
+    }
+
+    pub(super) fn runs(&self) -> bool {
+        self.stretches.last().is_some_and(|(_, to)| to.is_none())
+    }
+
+    /// Nothing more is recorded from `at` on.
+    pub(super) fn halt(&mut self, at: i64) {
+        for (_, to) in &mut self.stretches {
+            to.get_or_insert(at);
+        }
+    }
 }
 
 /// The room by the book.
@@ -60,8 +99,14 @@ pub(crate) struct Model {
     pub(super) cut_short: BTreeMap<RecordingId, String>,
 
     pub(super) closed: bool,
+    /// Bytes of the disk that the driver told last.
+    pub(super) free: Option<u64>,
+    /// A recording ended, and there were enough people ever since.
+    pub(super) held: bool,
+    /// The driver was asked to let a recording begin.
+    pub(super) asked: bool,
     /// Every state that was ever published, and what was current in it.
-    published: BTreeMap<Version, Option<RecordingId>>,
+    pub(super) published: BTreeMap<Version, Option<RecordingId>>,
     /// What has to be done about the last event: about recordings in this order, about people in any.
     pub(crate) done: Vec<Output>,
 }
@@ -95,6 +140,9 @@ impl Model {
             failed: BTreeMap::new(),
             cut_short: BTreeMap::new(),
             closed: false,
+            free: None,
+            held: false,
+            asked: false,
             published: BTreeMap::from([((config.epoch, 0), None)]),
             done: Vec::new(),
             config,
@@ -102,13 +150,13 @@ impl Model {
     }
 
     /// P: the participants in the room, present or away.
-    fn p(&self) -> Vec<Who> {
+    pub(super) fn p(&self) -> Vec<Who> {
         let stays = |who: &&Who| !self.left.contains(who) && !self.observers.contains(who);
         self.arrivals.iter().filter(stays).copied().collect()
     }
 
     /// track(p): whether p sends a microphone.
-    fn track(&self, p: Who) -> bool {
+    pub(super) fn track(&self, p: Who) -> bool {
         self.p().contains(&p) && self.microphones.contains(&p)
     }
 
@@ -122,7 +170,7 @@ impl Model {
         }
     }
 
-    fn attended_now(&self) -> bool {
+    pub(super) fn attended_now(&self) -> bool {
         self.p().into_iter().any(|p| self.presence(p) == Presence::Present)
     }
 
@@ -138,12 +186,7 @@ impl Model {
         if self.attended_now() {
             self.attended = self.now;
         }
-        if let Some(current) = self.current {
-            let over = self.attended.max(self.takes[&current].begun) + self.config.grace.as_nanos() as i64;
-            if !self.attended_now() && over <= self.now {
-                self.end(over);
-            }
-        }
+        self.carry_out_due();
         let before: BTreeMap<_, _> = self.arrivals.iter().map(|&who| (who, self.presence(who))).collect();
         let answer = self.apply(input);
         for who in self.arrivals.clone() {
@@ -159,6 +202,8 @@ impl Model {
         if self.attended_now() {
             self.attended = self.now;
         }
+        self.watch_disk();
+        self.watch_people();
         answer
     }
 
@@ -233,17 +278,25 @@ impl Model {
                     self.trouble.extend(trouble.map(|error| (recording, error.to_string())));
                 }
             }
-            Input::Recovered { recording, title, started_by, length, finalized } => {
-                let length = length.as_nanos() as i64;
-                self.takes.insert(recording, Take { begun: 0, length, title, by: started_by });
+            Input::Recovered { recording, title, notes, started_by, length, finalized } => {
+                let take = Take::new(0, title, notes, started_by);
+                self.takes.insert(recording, Take { earlier: length.as_nanos() as i64, ..take });
                 self.ended.push(recording);
                 put(&mut self.finalized, recording, finalized);
             }
+            Input::Continued(continued) => self.go_on(*continued),
+            Input::AutoStart { fresh } => {
+                self.asked = false;
+                if self.wants() {
+                    self.begin(fresh, None, None, None);
+                }
+            }
+            Input::Disk { free_bytes } => self.free = Some(free_bytes),
         }
         None
     }
 
-    fn in_room(&self, who: Who) -> bool {
+    pub(super) fn in_room(&self, who: Who) -> bool {
         self.arrivals.contains(&who) && !self.left.contains(&who)
     }
 
@@ -266,7 +319,7 @@ impl Model {
         self.open_channels();
     }
 
-    fn rename(&mut self, who: Who, name: Option<String>, tell: bool) {
+    pub(super) fn rename(&mut self, who: Who, name: Option<String>, tell: bool) {
         let old = self.names.remove(&who);
         self.names.extend(name.clone().map(|name| (who, name)));
         if tell && old != name {
@@ -291,76 +344,61 @@ impl Model {
         those.position(|&(_, p)| p == who).map(|index| index as u16)
     }
 
-    fn end(&mut self, at: i64) {
+    pub(super) fn begin(&mut self, fresh: RecordingId, title: Option<String>, notes: Option<String>, by: Option<Who>) {
+        self.end(self.now);
+        self.session_active = true;
+        self.current = Some(fresh);
+        let mut take = Take::new(self.now, title.clone(), notes.clone(), by);
+        take.stretches.push((self.now, None));
+        self.takes.insert(fresh, take);
+        self.done.push(Output::Begin { recording: fresh, at: ClockNs(self.now), title: title.clone(), started_by: by });
+        if notes.is_some() {
+            self.done.push(Output::Described { recording: fresh, title, notes });
+        }
+        self.open_channels();
+    }
+
+    fn go_on(&mut self, continued: Continued) {
+        let Continued { recording, title, notes, started_by, .. } = continued;
+        let mut take = Take::new(continued.begun.0, title, notes, started_by);
+        take.earlier = continued.recorded.as_nanos() as i64;
+        take.markers = continued.markers;
+        take.stretches.extend(continued.running_since.map(|since| (since.0.max(take.begun), None)));
+        if self.session_active || self.closed {
+            take.halt(continued.last_there.0);
+            self.ended.push(recording);
+        } else {
+            self.session_active = true;
+            self.current = Some(recording);
+            self.prepared.insert(recording);
+            if !self.attended_now() {
+                self.attended = continued.last_there.0;
+            }
+            for p in continued.channels {
+                if !self.channels.contains(&(recording, p)) {
+                    self.channels.push((recording, p));
+                }
+            }
+        }
+        self.takes.insert(recording, take);
+        self.open_channels();
+    }
+
+    pub(super) fn end(&mut self, at: i64) {
         let Some(recording) = self.current.take() else { return };
         self.session_active = false;
+        self.held = true;
         self.ended.push(recording);
-        let take = self.takes.get_mut(&recording).expect("what is current has begun");
-        take.length = at - take.begun;
+        self.take(recording).halt(at);
         self.done.push(Output::End { recording, at: ClockNs(at) });
     }
 
-    fn command(
-        &mut self,
-        caller: Caller,
-        based_on: Option<Version>,
-        command: Command,
-        fresh: RecordingId,
-    ) -> Result<(), &'static str> {
-        let who = caller.participant;
-        let allowed = caller.host
-            || self.config.record_by == RecordBy::Everyone && (caller.passing || !self.observers.contains(&who));
-        let seen = based_on.map(|version| self.published.get(&version).copied());
-        match command {
-            _ if self.closed => Err(code::ROOM_CLOSED),
-            Command::Start { .. } if !self.config.recording_enabled => Err(code::RECORDING_DISABLED),
-            Command::Start { .. } | Command::Stop if !allowed => Err(code::NOT_ALLOWED),
-            Command::Start { title: Some(title) } if refused(&title) => Err(code::BAD_REQUEST),
-            Command::Start { .. } if self.session_active && seen.is_some_and(|seen| seen != Some(self.current)) => {
-                Err(code::ALREADY_CHANGED)
-            }
-            Command::Start { title } => {
-                self.end(self.now);
-                self.session_active = true;
-                self.current = Some(fresh);
-                let (title, by) = (title.and_then(clean), Some(who));
-                self.takes.insert(fresh, Take { begun: self.now, length: 0, title: title.clone(), by });
-                self.done.push(Output::Begin { recording: fresh, at: ClockNs(self.now), title, started_by: by });
-                self.open_channels();
-                Ok(())
-            }
-            Command::Stop if seen.is_some_and(|seen| seen != Some(self.current)) => Err(code::ALREADY_CHANGED),
-            Command::Stop if !self.session_active => Err(code::NOT_RECORDING),
-            Command::Stop => {
-                self.end(self.now);
-                Ok(())
-            }
-            Command::Status => Ok(()),
-            Command::SetName { name: Some(name) } if refused(&name) => Err(code::BAD_REQUEST),
-            Command::SetName { .. } | Command::SetMuted { .. } if caller.passing || !self.in_room(who) => {
-                Err(code::NOT_ALLOWED)
-            }
-            Command::SetName { name } => {
-                self.rename(who, name.and_then(clean), true);
-                Ok(())
-            }
-            Command::SetMuted { muted } => {
-                put(&mut self.muted, who, muted);
-                Ok(())
-            }
-            Command::CloseRoom if !caller.host => Err(code::NOT_ALLOWED),
-            Command::CloseRoom => {
-                self.end(self.now);
-                self.closed = true;
-                self.done.push(Output::RoomClosed);
-                Ok(())
-            }
-            _ => Err(code::NOT_YET_SUPPORTED),
-        }
+    pub(super) fn take(&mut self, recording: RecordingId) -> &mut Take {
+        self.takes.get_mut(&recording).expect("what is known has begun")
     }
 }
 
-fn put<T: Ord>(set: &mut BTreeSet<T>, item: T, present: bool) {
+pub(super) fn put<T: Ord>(set: &mut BTreeSet<T>, item: T, present: bool) {
     if present {
         set.insert(item);
     } else {
@@ -369,11 +407,11 @@ fn put<T: Ord>(set: &mut BTreeSet<T>, item: T, present: bool) {
 }
 
 /// The texts of the scripts are short; what is refused holds a line break or turns the direction around.
-fn refused(text: &str) -> bool {
+pub(super) fn refused(text: &str) -> bool {
     text.trim().contains(['\n', '\u{202e}'])
 }
 
-fn clean(text: String) -> Option<String> {
+pub(super) fn clean(text: String) -> Option<String> {
     let text = text.trim();
     (!text.is_empty() && !refused(text)).then(|| text.to_owned())
 }

@@ -14,6 +14,10 @@ pub(crate) struct Script {
     pub(crate) record_by: RecordBy,
     pub(crate) recording_enabled: bool,
     pub(crate) grace_ms: u64,
+    pub(crate) time_limit_ms: Option<u64>,
+    pub(crate) auto_record: Option<u32>,
+    /// Whether the driver answers at once when a recording is to begin by itself.
+    pub(crate) prompt: bool,
     /// Whether the driver ticks at every deadline, or only comes back with the next event.
     pub(crate) punctual: bool,
     /// Nanoseconds since the event before, and what happens.
@@ -57,6 +61,20 @@ pub(crate) enum Event {
     Recovered {
         finalized: bool,
     },
+    Continued(Earlier),
+    AutoStart,
+    /// The disk has room for so many seconds of one channel, beside the reserve; None: not even that.
+    Disk(Option<u64>),
+}
+
+/// What an earlier run was in the middle of, in milliseconds before now.
+#[derive(Debug, Clone)]
+pub(crate) struct Earlier {
+    pub(crate) begun: i64,
+    pub(crate) recorded: u64,
+    pub(crate) running_since: Option<i64>,
+    pub(crate) last_there: i64,
+    pub(crate) channels: Vec<u8>,
 }
 
 impl Event {
@@ -78,9 +96,21 @@ pub(crate) enum Basis {
 
 #[derive(Debug, Clone)]
 pub(crate) enum Ask {
-    Start { title: Option<&'static str> },
+    Start {
+        title: Option<&'static str>,
+        notes: Option<&'static str>,
+    },
     Stop,
-    Unsupported(u8),
+    Pause,
+    Resume,
+    /// A recording, or the current one.
+    Cancel(Option<Index>),
+    Mark(&'static str),
+    Describe {
+        of: Option<Index>,
+        title: Option<&'static str>,
+        notes: Option<&'static str>,
+    },
     Status,
     SetName(Option<&'static str>),
     SetMuted(bool),
@@ -106,15 +136,23 @@ fn text() -> impl Strategy<Value = Option<&'static str>> {
     proptest::option::of(proptest::sample::select(TEXTS.to_vec()))
 }
 
+fn of() -> impl Strategy<Value = Option<Index>> {
+    proptest::option::of(any::<Index>())
+}
+
 fn who() -> impl Strategy<Value = u8> {
     0..PEOPLE
 }
 
 fn ask() -> impl Strategy<Value = Ask> {
     prop_oneof![
-        8 => text().prop_map(|title| Ask::Start { title }),
-        5 => Just(Ask::Stop),
-        1 => (0..4_u8).prop_map(Ask::Unsupported),
+        8 => (text(), text()).prop_map(|(title, notes)| Ask::Start { title, notes }),
+        4 => Just(Ask::Stop),
+        5 => Just(Ask::Pause),
+        6 => Just(Ask::Resume),
+        3 => of().prop_map(Ask::Cancel),
+        3 => proptest::sample::select(TEXTS.to_vec()).prop_map(Ask::Mark),
+        3 => (of(), text(), text()).prop_map(|(of, title, notes)| Ask::Describe { of, title, notes }),
         1 => Just(Ask::Status),
         3 => text().prop_map(Ask::SetName),
         2 => any::<bool>().prop_map(Ask::SetMuted),
@@ -182,6 +220,26 @@ fn presence() -> impl Strategy<Value = Event> {
     })
 }
 
+fn earlier() -> impl Strategy<Value = Earlier> {
+    let ago = || 0..30_000_i64;
+    let channels = proptest::collection::vec(who(), 0..4);
+    (ago(), 0..30_000_u64, proptest::option::weighted(0.7, ago()), ago(), channels).prop_map(
+        |(begun, recorded, running_since, last_there, channels)| Earlier {
+            begun,
+            recorded,
+            running_since,
+            last_there,
+            channels,
+        },
+    )
+}
+
+/// On both sides of every warning.
+fn disk() -> impl Strategy<Value = Option<u64>> {
+    let rooms = vec![0, 100, 299, 300, 301, 700, 1_799, 1_800, 3_600, 20_000];
+    proptest::option::weighted(0.9, proptest::sample::select(rooms))
+}
+
 fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         20 => Just(Event::Tick),
@@ -194,6 +252,9 @@ fn event() -> impl Strategy<Value = Event> {
         180 => (any::<Index>(), step()).prop_map(|(of, step)| Event::Recording(of, step)),
         10 => step().prop_map(Event::Unknown),
         10 => any::<bool>().prop_map(|finalized| Event::Recovered { finalized }),
+        10 => earlier().prop_map(Event::Continued),
+        10 => Just(Event::AutoStart),
+        30 => disk().prop_map(Event::Disk),
         2 => close(),
     ]
 }
@@ -214,11 +275,18 @@ pub(crate) fn scripts() -> impl Strategy<Value = Script> {
     let record_by = prop_oneof![3 => Just(RecordBy::Everyone), 1 => Just(RecordBy::Host)];
     let grace_ms = proptest::sample::select(vec![0, 1_000, 2_500, 10_000, 20_000]);
     let events = proptest::collection::vec((time(), event()), 1..=200);
-    (record_by, proptest::bool::weighted(0.95), grace_ms, any::<bool>(), events).prop_map(
-        |(record_by, recording_enabled, grace_ms, punctual, events)| Script {
+    let time_limit_ms =
+        proptest::sample::select(vec![None, None, Some(2_000), Some(20_000), Some(90_000), Some(400_000)]);
+    let auto_record = proptest::sample::select(vec![None, None, Some(0), Some(1), Some(2), Some(3)]);
+    let limits = (grace_ms, time_limit_ms, auto_record);
+    (record_by, proptest::bool::weighted(0.95), limits, any::<(bool, bool)>(), events).prop_map(
+        |(record_by, recording_enabled, (grace_ms, time_limit_ms, auto_record), (punctual, prompt), events)| Script {
             record_by,
             recording_enabled,
             grace_ms,
+            time_limit_ms,
+            auto_record,
+            prompt,
             punctual,
             events,
         },

@@ -17,10 +17,11 @@ impl Model {
     pub(crate) fn life(&self, recording: RecordingId) -> Option<RecordingState> {
         let ended = self.ended.contains(&recording);
         Some(match () {
+            () if self.current == Some(recording) && !self.takes[&recording].runs() => RecordingState::Paused,
             () if self.current == Some(recording) && self.prepared.contains(&recording) => RecordingState::Recording,
             () if self.current == Some(recording) => RecordingState::Preparing,
-            () if self.failed.contains_key(&recording) => RecordingState::Failed,
             () if self.cancelled.contains_key(&recording) => RecordingState::Cancelled,
+            () if self.failed.contains_key(&recording) => RecordingState::Failed,
             () if self.bucket.contains_key(&recording) => RecordingState::Completed,
             () if self.finalized.contains(&recording) => RecordingState::Uploading,
             () if ended => RecordingState::Finalizing,
@@ -44,9 +45,9 @@ impl Model {
         }
     }
 
-    /// How long the current recording has run, in nanoseconds.
-    pub(crate) fn elapsed(&self) -> Option<i64> {
-        self.current.map(|current| self.now - self.takes[&current].begun)
+    /// The current recording and its recorded time, in nanoseconds.
+    pub(crate) fn elapsed(&self) -> Option<(RecordingId, i64)> {
+        self.current.map(|current| (current, self.takes[&current].elapsed(self.now)))
     }
 
     /// The state that everyone is to see.
@@ -70,17 +71,20 @@ impl Model {
             people: self.arrivals.iter().enumerate().map(person).collect(),
             current: self.current.map(|current| self.status(current)),
             finalizing: self.ended.iter().filter(|ended| self.in_sight(**ended)).map(|&id| self.status(id)).collect(),
+            auto_record: self.config.auto_record.filter(|&people| people > 0),
+            disk_left_ms: self.disk_left().map(|left| left / 60_000 * 60_000),
         }
     }
 
     fn status(&self, recording: RecordingId) -> RecordingStatus {
         let take = &self.takes[&recording];
         let state = self.life(recording).expect("it was begun");
-        let length = if self.current == Some(recording) { self.now - take.begun } else { take.length };
+        let elapsed = take.elapsed(self.now);
+        let limit = self.config.time_limit.filter(|_| self.current == Some(recording));
         RecordingStatus {
             recording,
             state,
-            elapsed_ms: (length / 1_000_000) as u64,
+            elapsed_ms: (elapsed / 1_000_000) as u64,
             title: take.title.clone(),
             started_by: take.by,
             failure: match state {
@@ -93,6 +97,9 @@ impl Model {
                 }
                 _ => None,
             },
+            notes: take.notes.clone(),
+            markers: take.markers,
+            remaining_ms: limit.map(|limit| ((limit.as_nanos() as i64 - elapsed).max(0) / 1_000_000) as u64),
         }
     }
 }

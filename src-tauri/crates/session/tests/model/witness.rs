@@ -5,12 +5,28 @@ use std::collections::{BTreeMap, BTreeSet};
 use roomtone_protocol::channel::Answer;
 use roomtone_protocol::state::{RecordingState, Role, RoomState};
 use roomtone_protocol::{ClockNs, CommandId, ErrorReport, ParticipantId, RecordingId};
-use roomtone_session::{Input, Output, Room};
+use roomtone_session::{Input, Output, Room, Warning};
 
 /// Renewals of the elapsed time are at most so many nanoseconds apart.
 const RENEWAL: i64 = 1_000_000_000;
 
 type Reply = Result<Answer, ErrorReport>;
+
+/// What is being recorded, as the outputs tell.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Open {
+    recording: RecordingId,
+    begun: ClockNs,
+    /// Recorded before `running_since`, in nanoseconds.
+    recorded: i64,
+    running_since: Option<ClockNs>,
+}
+
+impl Open {
+    fn elapsed(&self, at: ClockNs) -> i64 {
+        self.recorded + self.running_since.map_or(0, |since| (at.0 - since.0).max(0))
+    }
+}
 
 /// Watches one room from its beginning.
 pub(crate) struct Witness {
@@ -20,7 +36,9 @@ pub(crate) struct Witness {
     state: RoomState,
     told_at: ClockNs,
     /// Begun and not ended.
-    open: Option<(RecordingId, ClockNs)>,
+    open: Option<Open>,
+    /// An earlier run's, which may have been due to end before this one began.
+    continued: BTreeSet<RecordingId>,
     begun: BTreeSet<RecordingId>,
     ended: BTreeSet<RecordingId>,
     discarded: BTreeSet<RecordingId>,
@@ -38,6 +56,7 @@ impl Witness {
             state: room.state(ClockNs(0)),
             told_at: ClockNs(0),
             open: None,
+            continued: BTreeSet::new(),
             begun: BTreeSet::new(),
             ended: BTreeSet::new(),
             discarded: BTreeSet::new(),
@@ -52,16 +71,59 @@ impl Witness {
     pub(crate) fn watch(&mut self, at: ClockNs, input: &Input, outputs: &[Output], room: &Room) {
         self.now = self.now.max(at);
         let state = room.state(self.now);
-        self.check_recordings(outputs, &state);
+        // What was due before something is continued ended before that.
+        let ends = |output: &Output| matches!(output, Output::End { recording, .. } if self.is_open(*recording));
+        let continues = matches!(input, Input::Continued(_));
+        let before = outputs.iter().position(ends).filter(|_| continues).map_or(0, |end| end + 1);
+        self.follow(&outputs[..before]);
+        self.earlier_run(input);
+        self.follow(&outputs[before..]);
+        self.check_current(outputs, &state);
         self.check_channels(outputs, &state);
         self.check_replies(input, outputs);
         self.check_version(outputs, &state);
-        self.check_fates(input, room, &state);
+        self.check_fates(room, &state);
         self.check_deadline(room);
         self.state = state;
     }
 
-    fn check_recordings(&mut self, outputs: &[Output], state: &RoomState) {
+    /// What this room is told of an earlier run.
+    fn earlier_run(&mut self, input: &Input) {
+        match input {
+            Input::Recovered { recording, .. } => {
+                self.ended.insert(*recording);
+            }
+            Input::Continued(continued) => {
+                let recording = continued.recording;
+                self.begun.insert(recording);
+                if self.closed || self.open.is_some() {
+                    self.ended.insert(recording);
+                    return;
+                }
+                let begun = continued.begun;
+                let recorded = continued.recorded.as_nanos() as i64;
+                let running_since = continued.running_since.map(|since| since.max(begun));
+                self.open = Some(Open { recording, begun, recorded, running_since });
+                self.continued.insert(recording);
+                self.channels.insert(
+                    recording,
+                    continued.channels.iter().copied().fold(Vec::new(), |mut known, p| {
+                        if !known.contains(&p) {
+                            known.push(p);
+                        }
+                        known
+                    }),
+                );
+            }
+            _ => {}
+        }
+    }
+
+    fn is_open(&self, recording: RecordingId) -> bool {
+        self.open.is_some_and(|open| open.recording == recording)
+    }
+
+    fn follow(&mut self, outputs: &[Output]) {
         let mut end_here = None;
         for output in outputs {
             match *output {
@@ -72,16 +134,46 @@ impl Witness {
                     if let Some(end) = end_here.filter(|_| self.punctual) {
                         assert_eq!(end, at, "the fresh recording begins where the old one ends");
                     }
-                    self.open = Some((recording, at));
+                    self.open = Some(Open { recording, begun: at, recorded: 0, running_since: Some(at) });
                 }
                 Output::End { recording, at } => {
-                    let (open, begun) = self.open.take().expect("what ends was begun");
-                    assert_eq!(open, recording);
-                    assert!(begun <= at && at <= self.now, "a recording ends after it began, and not in the future");
-                    assert!(!self.punctual || at == self.now, "a punctual driver ends it when it is due");
+                    let open = self.open.take().expect("what ends was begun");
+                    assert_eq!(open.recording, recording);
+                    assert!(open.begun <= at && at <= self.now, "it ends after it began, and not in the future");
+                    let punctual = self.punctual && !self.continued.contains(&recording);
+                    assert!(!punctual || at == self.now, "a punctual driver ends it when it is due");
                     assert!(self.ended.insert(recording), "a recording ends once");
-                    end_here = Some(at);
+                    end_here = punctual.then_some(at);
                 }
+                Output::Pause { recording, at } => {
+                    let open = self.open.as_mut().expect("what pauses was begun");
+                    assert_eq!((open.recording, at), (recording, self.now), "what pauses is current, and pauses now");
+                    assert!(open.running_since.is_some(), "what pauses runs");
+                    (open.recorded, open.running_since) = (open.elapsed(at), None);
+                }
+                Output::Resume { recording, at } => {
+                    let open = self.open.as_mut().expect("what goes on was begun");
+                    assert_eq!((open.recording, at), (recording, self.now), "what goes on is current, and does so now");
+                    assert_eq!(open.running_since.replace(at), None, "what goes on was paused");
+                }
+                Output::Mark { recording, at, .. } => {
+                    let open = self.open.map(|open| open.recording);
+                    assert_eq!((open, at), (Some(recording), self.now), "markers are of what is current, and of now");
+                }
+                Output::Described { recording, .. } => {
+                    assert!(!self.discarded.contains(&recording), "what was discarded is not spoken of");
+                    assert!(self.begun.contains(&recording) || self.ended.contains(&recording));
+                }
+                Output::Warning { recording, warning: Warning::DiskFull } => {
+                    assert!(self.ended.contains(&recording), "a full disk ends it");
+                }
+                Output::Warning { recording, .. } => {
+                    assert_eq!(self.open.map(|open| open.recording), Some(recording), "a warning comes ahead");
+                }
+                Output::Channel { recording, .. } => {
+                    assert!(self.is_open(recording), "channels are of what is being recorded");
+                }
+                Output::WantsRecording => assert_eq!(self.open, None, "it begins by itself where nothing runs"),
                 Output::Discard { recording } => {
                     assert!(self.ended.contains(&recording), "what runs is not discarded");
                     assert!(self.discarded.insert(recording), "a recording is discarded once");
@@ -89,11 +181,20 @@ impl Witness {
                 _ => {}
             }
         }
+    }
+
+    fn check_current(&mut self, outputs: &[Output], state: &RoomState) {
         let current = state.current.as_ref();
-        assert_eq!(current.map(|current| current.recording), self.open.map(|(open, _)| open), "one at most is current");
-        if let (Some(current), Some((_, begun))) = (current, self.open) {
-            assert_eq!(current.elapsed_ms, ((self.now.0 - begun.0) / 1_000_000) as u64);
-            assert!(matches!(current.state, RecordingState::Preparing | RecordingState::Recording));
+        let open = self.open.map(|open| open.recording);
+        assert_eq!(current.map(|current| current.recording), open, "one at most is current");
+        if let (Some(current), Some(open)) = (current, self.open) {
+            assert_eq!(current.elapsed_ms, (open.elapsed(self.now) / 1_000_000) as u64, "pauses do not count");
+            match open.running_since {
+                None => assert_eq!(current.state, RecordingState::Paused),
+                Some(_) => {
+                    assert!(matches!(current.state, RecordingState::Preparing | RecordingState::Recording));
+                }
+            }
         }
         assert!(!self.closed || outputs.iter().all(|output| !matches!(output, Output::Begin { .. })));
         let closes = outputs.iter().filter(|output| **output == Output::RoomClosed).count();
@@ -107,7 +208,6 @@ impl Witness {
     fn check_channels(&mut self, outputs: &[Output], state: &RoomState) {
         for output in outputs {
             if let Output::Channel { recording, participant, index } = *output {
-                assert_eq!(self.open.map(|(open, _)| open), Some(recording), "channels are of what is being recorded");
                 let channels = self.channels.entry(recording).or_default();
                 assert_eq!(usize::from(index), channels.len(), "channels are dense");
                 assert!(!channels.contains(&participant), "one channel each, for as long as the recording lasts");
@@ -116,7 +216,7 @@ impl Witness {
                 assert_eq!(role, Some(Role::Participant), "no observer has a channel");
             }
         }
-        let given = self.open.and_then(|(open, _)| self.channels.get(&open));
+        let given = self.open.and_then(|open| self.channels.get(&open.recording));
         for person in &state.people {
             let index = given.and_then(|given| given.iter().position(|&of| of == person.participant));
             assert_eq!(person.channel.map(usize::from), index, "everyone keeps the channel that they were given");
@@ -144,18 +244,17 @@ impl Witness {
         } else {
             let still = |state: &RoomState| {
                 let mut state = state.clone();
-                state.current.iter_mut().for_each(|current| current.elapsed_ms = 0);
+                state.current.iter_mut().for_each(|current| (current.elapsed_ms, current.remaining_ms) = (0, None));
                 state
             };
             assert_eq!(still(state), still(&self.state), "what changes is published");
         }
         let silence = self.now.0 - self.told_at.0;
-        assert!(state.current.is_none() || !self.punctual || silence < RENEWAL, "the elapsed time is renewed");
+        let runs = self.open.is_some_and(|open| open.running_since.is_some());
+        assert!(!runs || !self.punctual || silence < RENEWAL, "the elapsed time is renewed");
     }
 
-    fn check_fates(&mut self, input: &Input, room: &Room, state: &RoomState) {
-        let recovered = if let Input::Recovered { recording, .. } = input { Some(*recording) } else { None };
-        self.ended.extend(recovered);
+    fn check_fates(&mut self, room: &Room, state: &RoomState) {
         let listed: Vec<_> = state.finalizing.iter().map(|status| status.recording).collect();
         assert_eq!(listed.iter().collect::<BTreeSet<_>>().len(), listed.len(), "each is listed once");
         for &recording in &listed {
@@ -174,26 +273,33 @@ impl Witness {
             assert_eq!(life == RecordingState::Cancelled, self.discarded.contains(&recording));
             self.fates.insert(recording, life);
         }
-        if let Some((open, _)) = self.open {
-            assert!(room.may_download(open).is_err(), "what is being recorded cannot be downloaded");
+        if let Some(open) = self.open {
+            assert!(room.may_download(open.recording).is_err(), "what is being recorded cannot be downloaded");
         }
     }
 
     fn check_deadline(&self, room: &Room) {
         let due = room.next_deadline();
-        assert!(self.open.is_none() || due.is_some(), "what runs has a next deadline");
+        let runs = self.open.is_some_and(|open| open.running_since.is_some());
+        assert!(!runs || due.is_some(), "what runs has a next deadline");
         let mut later = room.state(ClockNs(self.now.0 + 86_400_000_000_000));
-        let now = room.state(self.now);
-        if let (Some(later), Some(now)) = (&mut later.current, &now.current) {
-            later.elapsed_ms -= 86_400_000;
-            assert_eq!(later, now);
+        let mut now = room.state(self.now);
+        if let (Some(later), Some(now)) = (&mut later.current, &mut now.current) {
+            later.elapsed_ms -= if runs { 86_400_000 } else { 0 };
+            assert_eq!(later.remaining_ms.is_some(), now.remaining_ms.is_some());
+            (later.remaining_ms, now.remaining_ms) = (None, None);
         }
-        assert_eq!(later, now, "only the elapsed time moves by itself");
+        assert_eq!(later, now, "only the elapsed time moves by itself, and what is left of the limit");
     }
 }
 
 /// Whether an ended recording may go from one state to the other.
 fn goes(from: RecordingState, to: RecordingState) -> bool {
     use RecordingState::{Cancelled, Completed, Failed, Finalizing, Uploading};
-    matches!((from, to), (Finalizing, Uploading | Completed | Cancelled | Failed) | (Uploading, Completed | Failed))
+    matches!(
+        (from, to),
+        (Finalizing, Uploading | Completed | Cancelled | Failed)
+            | (Uploading, Completed | Cancelled | Failed)
+            | (Failed, Cancelled)
+    )
 }

@@ -110,18 +110,6 @@ fn list_folder(
     Ok(())
 }
 
-/// As in the path of an address: everything but unreserved characters (RFC 3986, 2.3) and the slashes between names.
-pub(super) fn percent_encode(key: &str) -> String {
-    use std::fmt::Write as _;
-    key.bytes().fold(String::with_capacity(key.len()), |mut encoded, byte| {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => encoded.push(byte.into()),
-            _ => write!(encoded, "%{byte:02X}").expect("invariant: writing to a String cannot fail"),
-        }
-        encoded
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -180,10 +168,5 @@ mod tests {
         assert_eq!(keys("b/d/"), ["b/d/e.wav"]);
         assert_eq!(keys(".roomtone/"), [".roomtone/probe"]);
         assert_eq!(keys("zzz"), [""; 0]);
-    }
-
-    #[test]
-    fn links_encode_everything_but_slashes() {
-        assert_eq!(percent_encode("a b/ü?&#%.wav"), "a%20b/%C3%BC%3F%26%23%25.wav");
     }
 }

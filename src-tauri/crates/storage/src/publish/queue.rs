@@ -1,23 +1,28 @@
-//! The queue on the disk: one JSON file a job, written whole or not at all, and a receipt for every job done.
+//! The queue on the disk: one JSON file a job, a newer version of a take and a discarded recording each, written whole
+//! or not at all, and a receipt for every job done.
+//!
+//! | file | says |
+//! |---|---|
+//! | `{id}.json` | this take is to be published for the first time |
+//! | `published/{id}.json` | it was: where, and as which version |
+//! | `revisions/{id}.json` | this take is to replace what was published |
+//! | `discarded/{id}.json` | nothing of this recording may be in the bucket, now and for ever |
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use roomtone_protocol::metadata::Metadata;
 use roomtone_protocol::{ErrorReport, RecordingId};
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::Job;
-use crate::BucketError;
+use super::file::{self, SCHEMA};
 use crate::off_thread::off_thread;
+use crate::{BucketError, ObjectInfo};
 
-/// Version of the files.
-const SCHEMA: u32 = 1;
-
-/// Ending of files that are being written.
-const UNFINISHED: &str = "tmp";
+const PUBLISHED: &str = "published";
+const REVISIONS: &str = "revisions";
+const DISCARDED: &str = "discarded";
 
 /// The queue could not be kept: what was handed in is not safe.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +32,33 @@ pub struct QueueError(#[from] BucketError);
 impl From<QueueError> for ErrorReport {
     fn from(error: QueueError) -> Self {
         error.0.report()
+    }
+}
+
+/// A version of the audio object as the store named it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Stored {
+    pub(super) size: u64,
+    /// Empty in the files of earlier programs.
+    #[serde(default)]
+    pub(super) etag: String,
+}
+
+impl From<ObjectInfo> for Stored {
+    fn from(object: ObjectInfo) -> Self {
+        Self { size: object.size, etag: object.etag }
+    }
+}
+
+impl Stored {
+    /// Whether the object is this version.
+    pub(super) fn is(&self, object: &ObjectInfo) -> bool {
+        self.size == object.size && self.etag == object.etag
+    }
+
+    /// Whether nothing speaks against the object being this version.
+    pub(super) fn may_be(&self, object: &ObjectInfo) -> bool {
+        self.size == object.size && (self.etag.is_empty() || self.etag == object.etag)
     }
 }
 
@@ -43,7 +75,11 @@ pub(super) enum Stage {
         begun: bool,
     },
     /// The audio is in the bucket, checked.
-    AudioStored { key: String, size: u64 },
+    AudioStored {
+        key: String,
+        #[serde(flatten)]
+        audio: Stored,
+    },
 }
 
 impl Stage {
@@ -52,6 +88,11 @@ impl Stage {
             Self::Waiting => None,
             Self::Reserved { key, .. } | Self::AudioStored { key, .. } => Some(key),
         }
+    }
+
+    /// Whether something of it may be in the bucket.
+    pub(super) fn begun(&self) -> bool {
+        !matches!(self, Self::Waiting | Self::Reserved { begun: false, .. })
     }
 }
 
@@ -72,19 +113,74 @@ impl StoredJob {
     }
 }
 
+/// A newer version as it stands on the disk.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Revision {
+    schema: u32,
+    pub(super) recording: RecordingId,
+    pub(super) take: PathBuf,
+    pub(super) metadata: Metadata,
+    /// Whether an upload of this or of an earlier version was begun: the object found may be of it.
+    pub(super) begun: bool,
+    /// The audio is in the bucket, checked.
+    pub(super) stored: Option<Stored>,
+}
+
+impl Revision {
+    pub(super) fn new(job: Job, begun: bool) -> Self {
+        let Job { recording, take, metadata } = job;
+        Self { schema: SCHEMA, recording, take, metadata, begun, stored: None }
+    }
+}
+
 /// What stays of a job that is done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Receipt {
     schema: u32,
     pub(super) recording: RecordingId,
     pub(super) key: String,
-    pub(super) size: u64,
+    #[serde(flatten)]
+    pub(super) audio: Stored,
+    /// As published: what differs from it in the bucket was edited there.
+    #[serde(default)]
+    pub(super) title: Option<String>,
+    #[serde(default)]
+    pub(super) notes: Option<String>,
+    /// The local file.
+    #[serde(default)]
+    pub(super) take: Option<PathBuf>,
 }
 
-/// What every version's files say.
-#[derive(Deserialize)]
-struct Versioned {
+impl Receipt {
+    pub(super) fn new(key: &str, audio: Stored, take: &Path, metadata: &Metadata) -> Self {
+        Self {
+            take: Some(take.to_owned()),
+            schema: SCHEMA,
+            recording: metadata.id,
+            key: key.to_owned(),
+            audio,
+            title: metadata.title.clone(),
+            notes: metadata.notes.clone(),
+        }
+    }
+}
+
+/// A recording that was discarded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Tombstone {
     schema: u32,
+    pub(super) recording: RecordingId,
+    /// Nothing of it is left in the bucket and in the queue.
+    pub(super) done: bool,
+}
+
+/// What a queue holds when it is opened.
+#[derive(Debug, Default)]
+pub(super) struct Contents {
+    /// Oldest first.
+    pub(super) jobs: Vec<StoredJob>,
+    pub(super) revisions: Vec<RecordingId>,
+    pub(super) tombstones: Vec<Tombstone>,
 }
 
 /// The folder of the queue.
@@ -94,134 +190,125 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    /// Opens the folder and reads the jobs that are to be done, oldest id first.
-    pub(super) async fn open(folder: PathBuf) -> Result<(Self, Vec<StoredJob>), QueueError> {
+    /// Opens the folder and reads what is to be done.
+    pub(super) async fn open(folder: PathBuf) -> Result<(Self, Contents), QueueError> {
         off_thread(move || {
             let queue = Self { folder };
-            let receipts = queue.receipts();
-            fs::create_dir_all(&receipts).map_err(|error| BucketError::io(receipts, error))?;
-            let jobs = queue.read_all()?;
-            Ok((queue, jobs))
+            for part in [PUBLISHED, REVISIONS, DISCARDED] {
+                let part = queue.folder.join(part);
+                fs::create_dir_all(&part).map_err(|error| BucketError::io(part, error))?;
+            }
+            let contents = queue.read_all()?;
+            Ok((queue, contents))
         })
         .await
     }
 
     pub(super) async fn save(&self, job: &StoredJob) -> Result<(), QueueError> {
-        let path = self.job(job.recording);
-        let text = serialized(&path, job)?;
-        off_thread(move || {
-            refuse_newer(&path)?;
-            Ok(write(&path, &text)?)
-        })
-        .await
+        self.write(self.job_path(job.recording), job).await
+    }
+
+    pub(super) async fn job(&self, recording: RecordingId) -> Result<Option<StoredJob>, QueueError> {
+        self.read(self.job_path(recording)).await
     }
 
     /// Puts a receipt in the place of the job.
-    pub(super) async fn finish(&self, job: &StoredJob, key: &str, size: u64) -> Result<Receipt, QueueError> {
-        let receipt = Receipt { schema: SCHEMA, recording: job.recording, key: key.to_owned(), size };
-        let (path, job) = (self.receipts().join(name(job.recording)), self.job(job.recording));
-        let text = serialized(&path, &receipt)?;
-        off_thread(move || {
-            write(&path, &text)?;
-            fs::remove_file(&job).map_err(|error| BucketError::io(job, error))?;
-            Ok(receipt)
-        })
-        .await
+    pub(super) async fn finish(&self, receipt: &Receipt) -> Result<(), QueueError> {
+        self.write(self.receipt_path(receipt.recording), receipt).await?;
+        self.remove(vec![self.job_path(receipt.recording)]).await
     }
 
     /// The receipt of a recording that was published before.
     pub(super) async fn receipt(&self, recording: RecordingId) -> Result<Option<Receipt>, QueueError> {
-        let path = self.receipts().join(name(recording));
-        off_thread(move || Ok(read(&path)?)).await
+        self.read(self.receipt_path(recording)).await
     }
 
-    fn receipts(&self) -> PathBuf {
-        self.folder.join("published")
+    pub(super) async fn save_receipt(&self, receipt: &Receipt) -> Result<(), QueueError> {
+        self.write(self.receipt_path(receipt.recording), receipt).await
     }
 
-    fn job(&self, recording: RecordingId) -> PathBuf {
+    pub(super) async fn revision(&self, recording: RecordingId) -> Result<Option<Revision>, QueueError> {
+        self.read(self.revision_path(recording)).await
+    }
+
+    pub(super) async fn save_revision(&self, revision: &Revision) -> Result<(), QueueError> {
+        self.write(self.revision_path(revision.recording), revision).await
+    }
+
+    pub(super) async fn remove_revision(&self, recording: RecordingId) -> Result<(), QueueError> {
+        self.remove(vec![self.revision_path(recording)]).await
+    }
+
+    /// Notes that the recording is to be discarded.
+    pub(super) async fn entomb(&self, recording: RecordingId) -> Result<(), QueueError> {
+        let tombstone = Tombstone { schema: SCHEMA, recording, done: false };
+        self.write(self.tombstone_path(recording), &tombstone).await
+    }
+
+    /// Forgets everything about a discarded recording but that it was discarded.
+    pub(super) async fn bury(&self, recording: RecordingId) -> Result<(), QueueError> {
+        let paths = [Self::job_path, Self::revision_path, Self::receipt_path];
+        self.remove(paths.iter().map(|path| path(self, recording)).collect()).await?;
+        let tombstone = Tombstone { schema: SCHEMA, recording, done: true };
+        self.write(self.tombstone_path(recording), &tombstone).await
+    }
+
+    async fn write(&self, path: PathBuf, value: &(impl Serialize + Sync)) -> Result<(), QueueError> {
+        let text = file::serialized(&path, value)?;
+        off_thread(move || {
+            file::refuse_newer(&path)?;
+            Ok(file::write(&path, &text)?)
+        })
+        .await
+    }
+
+    async fn read<T: serde::de::DeserializeOwned + Send + 'static>(
+        &self,
+        path: PathBuf,
+    ) -> Result<Option<T>, QueueError> {
+        off_thread(move || Ok(file::read(&path)?)).await
+    }
+
+    async fn remove(&self, paths: Vec<PathBuf>) -> Result<(), QueueError> {
+        off_thread(move || Ok(paths.iter().try_for_each(|path| file::remove(path))?)).await
+    }
+
+    fn job_path(&self, recording: RecordingId) -> PathBuf {
         self.folder.join(name(recording))
     }
 
-    fn read_all(&self) -> Result<Vec<StoredJob>, BucketError> {
-        let failed = |error| BucketError::io(&self.folder, error);
-        let mut jobs = Vec::new();
-        for entry in fs::read_dir(&self.folder).map_err(failed)? {
-            let path = entry.map_err(failed)?.path();
-            if path.extension().is_none_or(|ending| ending != "json") {
-                continue;
-            }
-            match read::<StoredJob>(&path)? {
+    fn receipt_path(&self, recording: RecordingId) -> PathBuf {
+        self.folder.join(PUBLISHED).join(name(recording))
+    }
+
+    fn revision_path(&self, recording: RecordingId) -> PathBuf {
+        self.folder.join(REVISIONS).join(name(recording))
+    }
+
+    fn tombstone_path(&self, recording: RecordingId) -> PathBuf {
+        self.folder.join(DISCARDED).join(name(recording))
+    }
+
+    fn read_all(&self) -> Result<Contents, BucketError> {
+        let mut contents =
+            Contents { tombstones: file::read_all(&self.folder.join(DISCARDED))?, ..Contents::default() };
+        let discarded = |recording| contents.tombstones.iter().any(|tombstone| tombstone.recording == recording);
+        for job in file::read_all::<StoredJob>(&self.folder)? {
+            if self.receipt_path(job.recording).exists() {
                 // Done, but for the removal of the job.
-                Some(job) if self.receipts().join(name(job.recording)).exists() => {
-                    fs::remove_file(&path).map_err(|error| BucketError::io(path, error))?;
-                }
-                Some(job) => jobs.push(job),
-                None => {}
+                file::remove(&self.job_path(job.recording))?;
+            } else if !discarded(job.recording) {
+                contents.jobs.push(job);
             }
         }
-        jobs.sort_by_key(|job| (job.metadata.started_at.clone(), job.recording));
-        Ok(jobs)
+        contents.jobs.sort_by_key(|job| (job.metadata.started_at.clone(), job.recording));
+        let revisions = file::read_all::<Revision>(&self.folder.join(REVISIONS))?;
+        contents.revisions =
+            revisions.into_iter().map(|revision| revision.recording).filter(|id| !discarded(*id)).collect();
+        Ok(contents)
     }
 }
 
 fn name(recording: RecordingId) -> String {
     format!("{recording}.json")
-}
-
-fn serialized(path: &Path, value: &impl Serialize) -> Result<Vec<u8>, BucketError> {
-    serde_json::to_vec_pretty(value).map_err(|error| BucketError::io(path, error.into()))
-}
-
-/// Whole or not at all, and still there after a power cut.
-fn write(path: &Path, text: &[u8]) -> Result<(), BucketError> {
-    let unfinished = path.with_extension(UNFINISHED);
-    let written = File::create(&unfinished).and_then(|mut file| {
-        file.write_all(text)?;
-        file.sync_all()
-    });
-    written.map_err(|error| BucketError::io(&unfinished, error))?;
-    fs::rename(&unfinished, path).map_err(|error| BucketError::io(path, error))?;
-    // Windows cannot sync a folder.
-    if cfg!(unix)
-        && let Some(folder) = path.parent()
-    {
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| BucketError::io(folder, error))?;
-    }
-    Ok(())
-}
-
-/// Refuses to replace what a newer version wrote.
-fn refuse_newer(path: &Path) -> Result<(), BucketError> {
-    let Ok(text) = fs::read(path) else { return Ok(()) };
-    match serde_json::from_slice::<Versioned>(&text) {
-        Ok(Versioned { schema }) if schema > SCHEMA => {
-            let newer = "a newer version of Roomtone wrote it, and it is left as it is; use that one";
-            Err(BucketError::io(path, io::Error::other(newer)))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// None if there is no such file, or none that this version understands: it is left as it is.
-fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, BucketError> {
-    let text = match fs::read(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(BucketError::io(path, error)),
-    };
-    match serde_json::from_slice::<Versioned>(&text) {
-        Ok(Versioned { schema }) if schema > SCHEMA => {
-            tracing::warn!(schema, "a file of the upload queue was written by a newer version; it is left as it is");
-            return Ok(None);
-        }
-        _ => {}
-    }
-    match serde_json::from_slice(&text) {
-        Ok(value) => Ok(Some(value)),
-        Err(error) => {
-            tracing::error!(%error, "a file of the upload queue is damaged; it is left as it is");
-            Ok(None)
-        }
-    }
 }

@@ -4,34 +4,52 @@
 use std::collections::BTreeSet;
 
 use roomtone_protocol::{ErrorReport, RecordingId, code};
-use serde::Deserialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::Shared;
 use super::queue::{Receipt, Stage, StoredJob};
+use super::{Shared, beside};
 use crate::key::metadata_key;
 use crate::{BucketError, FileUpload, KeyFields, PutMode};
 
-/// The largest metadata JSON that is read back.
-const LARGEST_METADATA: u64 = 64 * 1024 * 1024;
-
-/// Carries the job on until it is published or something goes wrong.
-pub(super) async fn advance(shared: &Shared, job: &mut StoredJob) -> Result<Receipt, ErrorReport> {
+/// Carries the job on until it is published or something goes wrong. None: there is no such job (any more).
+pub(super) async fn advance(shared: &Shared, recording: RecordingId) -> Result<Option<Receipt>, ErrorReport> {
+    let Some(mut job) = shared.queue.job(recording).await? else {
+        tracing::warn!(%recording, "the job is gone from the queue");
+        return Ok(None);
+    };
+    let job = &mut job;
+    take_newest(shared, job).await?;
     // Keys that turned out to be taken although they looked free.
     let mut taken = BTreeSet::new();
     loop {
         let next = match job.stage.clone() {
             Stage::Waiting => Stage::Reserved { key: reserve(shared, job, &taken).await?, begun: false },
-            Stage::Reserved { key, begun: false } => upload(shared, job, key, false, &mut taken).await?,
-            Stage::Reserved { key, begun: true } => upload(shared, job, key, true, &mut taken).await?,
-            Stage::AudioStored { key, size } => {
+            Stage::Reserved { key, begun } => upload(shared, job, key, begun, &mut taken).await?,
+            Stage::AudioStored { key, audio } => {
                 put_metadata(shared, job, &key).await?;
-                return Ok(shared.queue.finish(job, &key, size).await?);
+                let receipt = Receipt::new(&key, audio, &job.take, &job.metadata);
+                shared.queue.finish(&receipt).await?;
+                return Ok(Some(receipt));
             }
         };
         enter(shared, job, next).await?;
     }
+}
+
+/// Before anything went up, a newer version simply is the version to be published.
+async fn take_newest(shared: &Shared, job: &mut StoredJob) -> Result<(), ErrorReport> {
+    if job.stage.begun() {
+        return Ok(());
+    }
+    let _turn = shared.turn.lock().await;
+    if let Some(newest) = shared.queue.revision(job.recording).await? {
+        (job.take, job.metadata) = (newest.take, newest.metadata);
+        shared.queue.save(job).await?;
+        shared.queue.remove_revision(job.recording).await?;
+        shared.desk.send_modify(|desk| desk.drop_revision(job.recording));
+    }
+    Ok(())
 }
 
 async fn enter(shared: &Shared, job: &mut StoredJob, stage: Stage) -> Result<(), ErrorReport> {
@@ -85,16 +103,16 @@ async fn upload(
     if !begun_before {
         enter(shared, job, Stage::Reserved { key: key.clone(), begun: true }).await?;
     }
-    let upload = FileUpload { key: &key, path: &job.take, recording: job.recording, mode: PutMode::CreateNew };
+    let upload = first_upload(job, &key);
     match shared.bucket.put_file(upload, shared.progress(job.recording)).await {
-        Ok(object) => Ok(Stage::AudioStored { size: object.size, key }),
+        Ok(object) => Ok(Stage::AudioStored { audio: object.into(), key }),
         Err(BucketError::AlreadyExists { .. }) => {
             // An upload that succeeded without its answer reaching us left our own object there.
             if begun_before
                 && shared.bucket.holds(upload).await?
                 && let Some(object) = shared.bucket.head(&key).await?
             {
-                return Ok(Stage::AudioStored { size: object.size, key });
+                return Ok(Stage::AudioStored { audio: object.into(), key });
             }
             tracing::info!("the key was taken by another object meanwhile; choosing another");
             release(shared, &key, job.recording);
@@ -105,24 +123,27 @@ async fn upload(
     }
 }
 
+pub(super) fn first_upload<'a>(job: &'a StoredJob, key: &'a str) -> FileUpload<'a> {
+    FileUpload {
+        key,
+        path: &job.take,
+        recording: job.recording,
+        sha256: job.metadata.sha256.as_deref(),
+        mode: PutMode::CreateNew,
+        unchanged: &[],
+    }
+}
+
 /// Puts the metadata beside the audio. What is there already may be our own; anybody else's stays.
 async fn put_metadata(shared: &Shared, job: &StoredJob, key: &str) -> Result<(), ErrorReport> {
-    #[derive(Deserialize)]
-    struct Identified {
-        id: RecordingId,
-    }
     let key = metadata_key(key);
-    let content = serde_json::to_vec_pretty(&job.metadata)
-        .map_err(|error| ErrorReport::new(code::IO, error.to_string(), "report this as a defect; the take is kept"))?;
-    match shared.bucket.put_bytes(&key, content.into(), PutMode::CreateNew).await {
+    let content = beside::serialized(&job.metadata)?;
+    match shared.bucket.put_bytes(&key, content, PutMode::CreateNew).await {
         Ok(_) => Ok(()),
-        Err(error @ BucketError::AlreadyExists { .. }) => {
-            let there = shared.bucket.get(&key, LARGEST_METADATA).await?;
-            match serde_json::from_slice::<Identified>(&there) {
-                Ok(there) if there.id == job.recording => Ok(()),
-                _ => Err(error.into()),
-            }
-        }
+        Err(error @ BucketError::AlreadyExists { .. }) => match beside::read(&*shared.bucket, &key).await? {
+            Some(there) if there.recording == Some(job.recording) => Ok(()),
+            _ => Err(error.into()),
+        },
         Err(error) => Err(error.into()),
     }
 }

@@ -23,12 +23,12 @@ pub(super) fn code<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Option<&str>
     error.as_service_error().and_then(ProvideErrorMetadata::code)
 }
 
-/// Whether the object that must not be replaced is there: the answer to `If-None-Match: *`.
-pub(super) fn is_taken<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
+/// Whether the condition of the request was not met.
+pub(super) fn condition_failed<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
     status(error) == Some(412) || code(error) == Some("PreconditionFailed")
 }
 
-/// Whether the store has no `If-None-Match` on writing.
+/// Whether the store has no such condition on writing.
 pub(super) fn lacks_conditions<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
     status(error) == Some(501) || code(error) == Some("NotImplemented")
 }

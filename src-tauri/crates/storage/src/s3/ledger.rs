@@ -53,16 +53,20 @@ impl Subject {
         }
     }
 
-    /// One file per object.
     fn file_name(&self) -> String {
-        let mut hash = Sha256::new();
-        for text in [&self.store, &self.bucket, &self.key] {
-            hash.update((text.len() as u64).to_le_bytes());
-            hash.update(text);
-        }
-        let digits: String = hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        format!("{digits}.ledger")
+        file_name((&self.store, &self.bucket, &self.key))
     }
+}
+
+/// One file per object, of a store, a bucket and a key.
+fn file_name((store, bucket, key): (&str, &str, &str)) -> String {
+    let mut hash = Sha256::new();
+    for text in [store, bucket, key] {
+        hash.update((text.len() as u64).to_le_bytes());
+        hash.update(text);
+    }
+    let digits: String = hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    format!("{digits}.ledger")
 }
 
 /// A part that the store has confirmed.
@@ -111,6 +115,21 @@ impl Ledger {
         off_thread(move || open(path, &subject)).await
     }
 
+    /// The ledger of this recording's unfinished upload to an object (store, bucket, key), if there is one.
+    pub(super) async fn find(
+        folder: &Path,
+        object: (&str, &str, &str),
+        recording: RecordingId,
+    ) -> Result<Option<Self>, BucketError> {
+        let path = folder.join(file_name(object));
+        off_thread(move || {
+            let found = read_file(&path)?.into_contents();
+            let ours = found.subject.is_some_and(|subject| subject.schema <= SCHEMA && subject.recording == recording);
+            Ok(ours.then_some(Self { path, upload: found.upload, parts: found.parts }))
+        })
+        .await
+    }
+
     /// Notes the store's id of the upload.
     pub(super) async fn begin(&mut self, upload: String) -> Result<(), BucketError> {
         self.append(Line::Upload { id: upload.clone() }).await?;
@@ -147,25 +166,51 @@ fn append(path: &Path, line: &Line) -> io::Result<()> {
     file.sync_data()
 }
 
-fn open(path: PathBuf, subject: &Subject) -> Result<Opened, BucketError> {
-    let failed = |error| BucketError::io(&path, error);
-    let text = match fs::read(&path) {
+/// What a ledger says.
+#[derive(Debug, Default)]
+struct Contents {
+    subject: Option<Subject>,
+    upload: Option<String>,
+    parts: BTreeMap<i32, Part>,
+}
+
+/// The lines of a ledger, how many bytes they have, and how many the file has.
+struct Found {
+    lines: Vec<Line>,
+    whole: usize,
+    bytes: usize,
+}
+
+impl Found {
+    fn into_contents(self) -> Contents {
+        let mut contents = Contents::default();
+        for line in self.lines {
+            match line {
+                Line::Subject(subject) => contents.subject = Some(subject),
+                Line::Upload { id } => contents.upload = Some(id),
+                // The last of a number wins: it is what the store has now.
+                Line::Part { number, part } => drop(contents.parts.insert(number, part)),
+            }
+        }
+        contents
+    }
+}
+
+fn read_file(path: &Path) -> Result<Found, BucketError> {
+    let text = match fs::read(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-        Err(error) => return Err(failed(error)),
+        Err(error) => return Err(BucketError::io(path, error)),
     };
     let (lines, whole) = read(&text);
-    let mut upload = None;
-    let mut parts = BTreeMap::new();
-    let mut before = None;
-    for line in lines {
-        match line {
-            Line::Subject(subject) => before = Some(subject),
-            Line::Upload { id } => upload = Some(id),
-            // The last of a number wins: it is what the store has now.
-            Line::Part { number, part } => drop(parts.insert(number, part)),
-        }
-    }
+    Ok(Found { lines, whole, bytes: text.len() })
+}
+
+fn open(path: PathBuf, subject: &Subject) -> Result<Opened, BucketError> {
+    let failed = |error| BucketError::io(&path, error);
+    let found = read_file(&path)?;
+    let (whole, bytes) = (found.whole, found.bytes);
+    let Contents { subject: before, upload, parts } = found.into_contents();
     if before.as_ref().is_some_and(|before| before.schema > SCHEMA) {
         return Err(BucketError::NewerVersion("the ledger of an upload".into()));
     }
@@ -173,7 +218,7 @@ fn open(path: PathBuf, subject: &Subject) -> Result<Opened, BucketError> {
         File::options().write(true).open(&path).and_then(|file| file.set_len(whole as u64)).map_err(failed)?;
         return Ok(Opened { ledger: Ledger { path, upload, parts }, outdated: None });
     }
-    if !text.is_empty() {
+    if bytes > 0 {
         fs::remove_file(&path).map_err(failed)?;
     }
     append(&path, &Line::Subject(subject.clone())).map_err(failed)?;
@@ -237,6 +282,22 @@ mod tests {
         assert_eq!(opened.outdated.as_deref(), Some("u1"));
         assert!(opened.ledger.upload.is_none() && opened.ledger.parts.is_empty());
         assert!(Ledger::open(folder.path(), subject(21)).await.unwrap().outdated.is_none());
+    }
+
+    #[tokio::test]
+    async fn an_unfinished_upload_is_found_by_its_object_and_recording() {
+        let folder = tempfile::tempdir().unwrap();
+        let find = |recording: u8| {
+            Ledger::find(folder.path(), ("http://s", "b", "k.wav"), RecordingId::from_bytes([recording; 16]))
+        };
+        assert!(find(1).await.unwrap().is_none());
+        let mut ledger = Ledger::open(folder.path(), subject(20)).await.unwrap().ledger;
+        ledger.begin("u1".into()).await.unwrap();
+        assert!(find(2).await.unwrap().is_none(), "another recording's upload is none of ours");
+        let found = find(1).await.unwrap().unwrap();
+        assert_eq!(found.upload.as_deref(), Some("u1"));
+        found.remove().unwrap();
+        assert!(find(1).await.unwrap().is_none());
     }
 
     #[tokio::test]

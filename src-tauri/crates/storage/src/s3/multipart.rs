@@ -5,14 +5,16 @@ use std::collections::BTreeMap;
 use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use roomtone_protocol::RecordingId;
 
+use super::condition::Condition;
 use super::errors::{self, Operation};
 use super::ledger::{Ledger, Part, Subject};
 use super::plan::{self, PartRange};
 use super::source::Source;
-use super::upload::patiently;
-use super::{RECORDING_NOTE, S3Bucket, bounded, etag, size};
-use crate::{BucketError, FileUpload, Progress};
+use super::upload::{notes, patiently};
+use super::{S3Bucket, bounded, etag, size};
+use crate::{BucketError, FileUpload, Progress, PutMode};
 
 /// Parts under way at the same time.
 const PARALLEL: usize = 4;
@@ -47,7 +49,7 @@ impl S3Bucket {
         loop {
             let opened = Ledger::open(&self.ledgers, subject.clone()).await?;
             if let Some(outdated) = opened.outdated {
-                self.abort(upload.key, &outdated).await;
+                self.abort_or_leave(upload.key, &outdated).await;
             }
             let mut ledger = opened.ledger;
             match self.attempt(upload, source, part_size, &mut ledger, progress).await {
@@ -63,10 +65,10 @@ impl S3Bucket {
                     begun_anew = true;
                     ledger.remove()?;
                 }
-                // The key is somebody else's; these parts will never be needed.
-                Err(error @ BucketError::AlreadyExists { .. }) => {
+                // The place is somebody else's; these parts will never be needed.
+                Err(error @ (BucketError::AlreadyExists { .. } | BucketError::Changed { .. })) => {
                     if let Some(id) = &ledger.upload {
-                        self.abort(upload.key, id).await;
+                        self.abort_or_leave(upload.key, id).await;
                     }
                     ledger.remove()?;
                     return Err(error);
@@ -96,13 +98,13 @@ impl S3Bucket {
             }
             None => {
                 self.check_exists().await?;
-                self.check_free(upload.key, upload.mode).await?;
+                self.check_place(upload.key, upload.mode).await?;
                 let id = self.create(&upload).await?;
                 ledger.begin(id.clone()).await?;
                 id
             }
         };
-        if !self.send_missing(upload.key, &id, source, part_size, ledger, progress).await? {
+        if !self.send_missing(&upload, &id, source, part_size, ledger, progress).await? {
             return Ok(Outcome::Lost);
         }
         source.check_unchanged().await?;
@@ -116,7 +118,7 @@ impl S3Bucket {
             .bucket(&self.bucket)
             .key(upload.key)
             .content_type("audio/wav")
-            .metadata(RECORDING_NOTE, upload.recording.to_string());
+            .set_metadata(Some(notes(upload)));
         let created = bounded(request.send()).await?.map_err(|error| self.failure(Operation::Write).explain(&error))?;
         created.upload_id().map(ToOwned::to_owned).ok_or_else(|| BucketError::Refused {
             operation: Operation::Write,
@@ -149,7 +151,7 @@ impl S3Bucket {
     /// Sends what the ledger lacks; false if the store no longer knows the upload.
     async fn send_missing(
         &self,
-        key: &str,
+        upload: &FileUpload<'_>,
         id: &str,
         source: &Source,
         part_size: u64,
@@ -162,7 +164,7 @@ impl S3Bucket {
             .filter(|range| ledger.parts.get(&range.number).is_none_or(|part| part.size != range.length))
             .collect();
         let mut sent = stream::iter(missing)
-            .map(|range| async move { Ok((range, self.send_part(key, id, source, range).await?)) })
+            .map(|range| async move { Ok((range, self.put_part(upload, id, source, range).await?)) })
             .buffer_unordered(PARALLEL);
         while let Some((range, part)) = sent.try_next().await? {
             let Some(part) = part else { return Ok(false) };
@@ -173,7 +175,20 @@ impl S3Bucket {
         Ok(true)
     }
 
-    /// Sends one part; none if the store no longer knows the upload.
+    /// Copies or sends one part; none if the store no longer knows the upload.
+    async fn put_part(
+        &self,
+        upload: &FileUpload<'_>,
+        id: &str,
+        source: &Source,
+        range: PartRange,
+    ) -> Result<Option<Part>, BucketError> {
+        match self.copy_part(upload, id, range).await? {
+            Some(part) => Ok(Some(part)),
+            None => self.send_part(upload.key, id, source, range).await,
+        }
+    }
+
     async fn send_part(
         &self,
         key: &str,
@@ -209,8 +224,9 @@ impl S3Bucket {
         let whole = CompletedMultipartUpload::builder().set_parts(Some(parts.collect())).build();
         loop {
             let condition = self.condition(upload.mode);
-            if condition.is_none() {
-                self.check_free(upload.key, upload.mode).await?;
+            // Stores may also pass over `If-Match` without a word.
+            if condition == Condition::Absent || matches!(upload.mode, PutMode::ReplaceVersion(_)) {
+                self.check_place(upload.key, upload.mode).await?;
             }
             let request = self
                 .client
@@ -218,31 +234,47 @@ impl S3Bucket {
                 .bucket(&self.bucket)
                 .key(upload.key)
                 .upload_id(id)
-                .set_if_none_match(condition.clone())
+                .set_if_none_match(condition.if_none_match())
+                .set_if_match(condition.if_match())
                 .multipart_upload(whole.clone());
             // Stores may put the parts together before they answer: as patient as with the whole upload's tail.
             match patiently(plan::LEAST_PART, request.send()).await? {
                 Ok(_) => return Ok(Outcome::Complete),
-                Err(error) if condition.is_some() && errors::is_taken(&error) => {
-                    return Err(BucketError::AlreadyExists { key: upload.key.to_owned() });
-                }
-                Err(error) if condition.is_some() && errors::lacks_conditions(&error) => self.give_up_conditions(),
-                Err(error) if errors::upload_is_lost(&error) => return Ok(Outcome::Lost),
-                Err(error) => return Err(self.failure(Operation::Write).explain(&error)),
+                Err(error) => match condition.unmet(&error, upload.key) {
+                    Some(unmet) => return Err(unmet),
+                    None if self.gives_up(&condition, &error) => {}
+                    None if errors::upload_is_lost(&error) => return Ok(Outcome::Lost),
+                    None => return Err(self.failure(Operation::Write).explain(&error)),
+                },
             }
         }
     }
 
     /// Discards an upload that is of no use. Parts that stay behind cost money and nothing else: a failure is told in
     /// the log only.
-    async fn abort(&self, key: &str, id: &str) {
+    async fn abort_or_leave(&self, key: &str, id: &str) {
+        if let Err(error) = self.abort(key, id).await {
+            tracing::warn!(%error, "an unfinished upload stays in the bucket");
+        }
+    }
+
+    async fn abort(&self, key: &str, id: &str) -> Result<(), BucketError> {
         let request = self.client.abort_multipart_upload().bucket(&self.bucket).key(key).upload_id(id);
-        let failure = match bounded(request.send()).await {
-            Ok(Ok(_)) => return,
-            Ok(Err(error)) if errors::upload_is_lost(&error) => return,
-            Ok(Err(error)) => self.failure(Operation::AbortUpload).explain(&error),
-            Err(error) => error,
+        match bounded(request.send()).await? {
+            Ok(_) => Ok(()),
+            Err(error) if errors::upload_is_lost(&error) => Ok(()),
+            Err(error) => Err(self.failure(Operation::AbortUpload).explain(&error)),
+        }
+    }
+
+    /// Discards this recording's upload to the key, if one was begun and not completed.
+    pub(super) async fn discard(&self, key: &str, recording: RecordingId) -> Result<(), BucketError> {
+        let Some(ledger) = Ledger::find(&self.ledgers, (&self.store, &self.bucket, key), recording).await? else {
+            return Ok(());
         };
-        tracing::warn!(error = %failure, "an unfinished upload stays in the bucket");
+        if let Some(id) = &ledger.upload {
+            self.abort(key, id).await?;
+        }
+        ledger.remove()
     }
 }

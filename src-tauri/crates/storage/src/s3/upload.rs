@@ -1,16 +1,15 @@
 //! Uploads in one request, the choice between one and many, and the check afterwards.
 
-use std::sync::atomic::Ordering;
+use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
-use roomtone_protocol::RecordingId;
 
-use super::errors::{self, Operation};
+use super::errors::Operation;
 use super::plan::LEAST_PART;
 use super::source::{self, Source};
-use super::{RECORDING_NOTE, S3Bucket};
+use super::{RECORDING_NOTE, S3Bucket, SHA256_NOTE};
 use crate::{BucketError, FileUpload, ObjectInfo, Progress, PutMode};
 
 /// The slowest link that an upload is expected to get through, in bytes a second. Below it, no answer counts as none.
@@ -23,7 +22,7 @@ const LEAST_PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Clone, Copy)]
 pub(super) enum Content<'a> {
     Bytes(&'a Bytes),
-    File(&'a Source, RecordingId),
+    File(&'a Source, &'a FileUpload<'a>),
 }
 
 impl Content<'_> {
@@ -49,6 +48,13 @@ impl Content<'_> {
     }
 }
 
+/// What the object says about itself.
+pub(super) fn notes(upload: &FileUpload<'_>) -> HashMap<String, String> {
+    let mut notes = HashMap::from([(RECORDING_NOTE.to_owned(), upload.recording.to_string())]);
+    notes.extend(upload.sha256.map(|hash| (SHA256_NOTE.to_owned(), hash.to_owned())));
+    notes
+}
+
 /// How long sending this many bytes may take.
 pub(super) fn patience(bytes: u64) -> Duration {
     LEAST_PATIENCE + Duration::from_secs(bytes / SLOWEST)
@@ -66,7 +72,7 @@ impl S3Bucket {
     pub(super) async fn upload(&self, upload: FileUpload<'_>, progress: Progress) -> Result<ObjectInfo, BucketError> {
         let source = Source::open(upload.path).await?;
         let sent = if source.size <= LEAST_PART {
-            let content = Content::File(&source, upload.recording);
+            let content = Content::File(&source, &upload);
             let sent = self.put_object(upload.key, upload.mode, content).await;
             sent.inspect(|()| progress.report(source.size, source.size))
         } else {
@@ -75,58 +81,45 @@ impl S3Bucket {
         match sent {
             Ok(()) => self.verify(upload.key, source.size).await,
             // When an answer is lost, the request is repeated and finds what it did the first time.
-            Err(error @ BucketError::AlreadyExists { .. }) => match self.look(upload.key).await? {
-                Some(found) if found.is_copy(&upload, &source) => Ok(found.object),
-                _ => Err(error),
-            },
+            Err(error @ (BucketError::AlreadyExists { .. } | BucketError::Changed { .. })) => {
+                match self.look(upload.key).await? {
+                    Some(found) if found.is_copy(&upload, &source) => Ok(found.object),
+                    _ => Err(error),
+                }
+            }
             Err(error) => Err(error),
         }
     }
 
-    /// One PUT. A new object is asked for in two ways: HEAD first, which spares sending what cannot be kept, and
-    /// `If-None-Match`, which leaves no moment between, where the store has it.
-    pub(super) async fn put_object(&self, key: &str, mode: PutMode, content: Content<'_>) -> Result<(), BucketError> {
+    /// One PUT. What is there is asked for in two ways: HEAD first, which spares sending what cannot be kept, and a
+    /// condition on the request, which leaves no moment between, where the store has it.
+    pub(super) async fn put_object(
+        &self,
+        key: &str,
+        mode: PutMode<'_>,
+        content: Content<'_>,
+    ) -> Result<(), BucketError> {
         self.check_exists().await?;
-        self.check_free(key, mode).await?;
+        self.check_place(key, mode).await?;
         let md5 = content.md5().await?;
         loop {
             let condition = self.condition(mode);
             let mut request = self.client.put_object().bucket(&self.bucket).key(key);
             request = match content {
                 Content::Bytes(_) => request.content_type("application/json"),
-                Content::File(_, recording) => {
-                    request.content_type("audio/wav").metadata(RECORDING_NOTE, recording.to_string())
-                }
+                Content::File(_, upload) => request.content_type("audio/wav").set_metadata(Some(notes(upload))),
             };
-            let request = request.content_md5(&md5).set_if_none_match(condition.clone()).body(content.body().await?);
+            request = request.set_if_none_match(condition.if_none_match()).set_if_match(condition.if_match());
+            let request = request.content_md5(&md5).body(content.body().await?);
             match patiently(content.size(), request.send()).await? {
                 Ok(_) => return Ok(()),
-                Err(error) if condition.is_some() && errors::is_taken(&error) => {
-                    return Err(BucketError::AlreadyExists { key: key.to_owned() });
-                }
-                Err(error) if condition.is_some() && errors::lacks_conditions(&error) => self.give_up_conditions(),
-                Err(error) => return Err(self.failure(Operation::Write).explain(&error)),
+                Err(error) => match condition.unmet(&error, key) {
+                    Some(unmet) => return Err(unmet),
+                    None if self.gives_up(&condition, &error) => {}
+                    None => return Err(self.failure(Operation::Write).explain(&error)),
+                },
             }
         }
-    }
-
-    /// For a new object: whether its key is free.
-    pub(super) async fn check_free(&self, key: &str, mode: PutMode) -> Result<(), BucketError> {
-        if mode == PutMode::CreateNew && self.look(key).await?.is_some() {
-            return Err(BucketError::AlreadyExists { key: key.to_owned() });
-        }
-        Ok(())
-    }
-
-    /// The value of `If-None-Match`, unless the store has said that it knows none.
-    pub(super) fn condition(&self, mode: PutMode) -> Option<String> {
-        let wanted = mode == PutMode::CreateNew && !self.without_conditions.load(Ordering::Relaxed);
-        wanted.then(|| "*".to_owned())
-    }
-
-    pub(super) fn give_up_conditions(&self) {
-        tracing::info!("the store has no If-None-Match; asking for the object before writing has to do");
-        self.without_conditions.store(true, Ordering::Relaxed);
     }
 
     /// Nothing counts as uploaded before the store itself has told its size.

@@ -23,14 +23,39 @@ pub(crate) enum Fate {
     Hangs,
 }
 
+/// What happens to one request, whichever it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// It is lost.
+    Lost,
+    /// It is carried out, but the answer is lost.
+    AnswerLost,
+    /// It gets no answer and is lost when nobody waits any more, as if the program had died before.
+    HangsBefore,
+    /// It is carried out, and then there is no answer until nobody waits any more, as if the program had died after.
+    HangsAfter,
+}
+
+struct Object {
+    content: Bytes,
+    owner: Option<RecordingId>,
+    version: u64,
+}
+
 #[derive(Default)]
 struct State {
-    objects: BTreeMap<String, (Bytes, Option<RecordingId>)>,
+    objects: BTreeMap<String, Object>,
     fates: VecDeque<Fate>,
     /// Keys in the order in which they were written.
     writes: Vec<String>,
     uploads: usize,
     down: bool,
+    requests: usize,
+    /// The number of the request that goes wrong, from 1.
+    fault: Option<(usize, Fault)>,
+    /// Counts versions of objects.
+    versions: u64,
+    discarded_uploads: Vec<String>,
 }
 
 #[derive(Default)]
@@ -46,16 +71,34 @@ impl FakeBucket {
         Arc::new(fake)
     }
 
+    /// The request of this number, counted from now and from 1, goes wrong.
+    pub(crate) fn set_fault(&self, request: usize, fault: Fault) {
+        let mut state = self.state.lock().unwrap();
+        (state.requests, state.fault) = (0, Some((request, fault)));
+    }
+
+    /// Whether the request that was to go wrong has come. If not, it goes well from here on.
+    pub(crate) fn fault_happened(&self) -> bool {
+        self.state.lock().unwrap().fault.take().is_none()
+    }
+
+    pub(crate) fn discarded_uploads(&self) -> Vec<String> {
+        self.state.lock().unwrap().discarded_uploads.clone()
+    }
+
     pub(crate) fn set_down(&self, down: bool) {
         self.state.lock().unwrap().down = down;
     }
 
     pub(crate) fn put_foreign(&self, key: &str, content: &'static [u8]) {
-        self.state.lock().unwrap().objects.insert(key.into(), (Bytes::from_static(content), None));
+        let mut state = self.state.lock().unwrap();
+        state.versions += 1;
+        let object = Object { content: Bytes::from_static(content), owner: None, version: state.versions };
+        state.objects.insert(key.into(), object);
     }
 
     pub(crate) fn content(&self, key: &str) -> Option<Bytes> {
-        self.state.lock().unwrap().objects.get(key).map(|(content, _)| content.clone())
+        self.state.lock().unwrap().objects.get(key).map(|object| object.content.clone())
     }
 
     pub(crate) fn keys(&self) -> Vec<String> {
@@ -70,9 +113,28 @@ impl FakeBucket {
         self.state.lock().unwrap().uploads
     }
 
-    fn with<T>(&self, work: impl FnOnce(&mut State) -> Result<T, BucketError>) -> Result<T, BucketError> {
-        let mut state = self.state.lock().unwrap();
-        if state.down { Err(unreachable()) } else { work(&mut state) }
+    /// One request: the fault, if it is this one's, and what it does.
+    async fn request<T>(&self, work: impl FnOnce(&mut State) -> Result<T, BucketError>) -> Result<T, BucketError> {
+        let (result, fault) = {
+            let mut state = self.state.lock().unwrap();
+            state.requests += 1;
+            let number = state.requests;
+            let fault = state.fault.take_if(|(at, _)| *at == number).map(|(_, fault)| fault);
+            let result = match fault {
+                _ if state.down => Err(unreachable()),
+                Some(Fault::Lost | Fault::HangsBefore) => Err(unreachable()),
+                Some(Fault::AnswerLost | Fault::HangsAfter) | None => work(&mut state),
+            };
+            (result, fault)
+        };
+        match fault {
+            None => result,
+            Some(Fault::Lost | Fault::AnswerLost) => Err(unreachable()),
+            Some(Fault::HangsBefore | Fault::HangsAfter) => {
+                self.hanging.notify_one();
+                std::future::pending().await
+            }
+        }
     }
 }
 
@@ -80,14 +142,12 @@ fn unreachable() -> BucketError {
     BucketError::Unreachable("as told".into())
 }
 
-fn info(key: &str, content: &Bytes) -> ObjectInfo {
-    let etag =
-        content.iter().fold(content.len() as u64, |hash, byte| hash.wrapping_mul(31).wrapping_add((*byte).into()));
+fn info(key: &str, object: &Object) -> ObjectInfo {
     ObjectInfo {
         key: key.into(),
-        size: content.len() as u64,
+        size: object.content.len() as u64,
         modified: OffsetDateTime::UNIX_EPOCH,
-        etag: etag.to_string(),
+        etag: object.version.to_string(),
     }
 }
 
@@ -97,39 +157,48 @@ impl State {
         key: &str,
         content: Bytes,
         owner: Option<RecordingId>,
-        mode: PutMode,
+        mode: PutMode<'_>,
     ) -> Result<ObjectInfo, BucketError> {
-        if mode == PutMode::CreateNew && self.objects.contains_key(key) {
-            return Err(BucketError::AlreadyExists { key: key.into() });
+        let there = self.objects.get(key);
+        match mode {
+            PutMode::CreateNew if there.is_some() => return Err(BucketError::AlreadyExists { key: key.into() }),
+            PutMode::ReplaceVersion(etag) if there.is_none_or(|there| there.version.to_string() != etag) => {
+                return Err(BucketError::Changed { key: key.into() });
+            }
+            _ => {}
         }
-        let object = info(key, &content);
-        self.objects.insert(key.into(), (content, owner));
+        self.versions += 1;
+        let object = Object { content, owner, version: self.versions };
+        let info = info(key, &object);
+        self.objects.insert(key.into(), object);
         self.writes.push(key.into());
-        Ok(object)
+        Ok(info)
     }
 }
 
 impl Bucket for FakeBucket {
     fn list<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<Vec<ObjectInfo>, BucketError>> {
         async move {
-            self.with(|state| {
+            self.request(|state| {
                 let below = state.objects.iter().filter(|(key, _)| key.starts_with(prefix));
-                Ok(below.map(|(key, (content, _))| info(key, content)).collect())
+                Ok(below.map(|(key, object)| info(key, object)).collect())
             })
+            .await
         }
         .boxed()
     }
 
     fn head<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<ObjectInfo>, BucketError>> {
-        async move { self.with(|state| Ok(state.objects.get(key).map(|(content, _)| info(key, content)))) }.boxed()
+        async move { self.request(|state| Ok(state.objects.get(key).map(|object| info(key, object)))).await }.boxed()
     }
 
     fn get<'a>(&'a self, key: &'a str, _limit: u64) -> BoxFuture<'a, Result<Bytes, BucketError>> {
         async move {
-            self.with(|state| {
-                let found = state.objects.get(key).map(|(content, _)| content.clone());
+            self.request(|state| {
+                let found = state.objects.get(key).map(|object| object.content.clone());
                 found.ok_or_else(|| BucketError::NotFound { key: key.into() })
             })
+            .await
         }
         .boxed()
     }
@@ -143,15 +212,16 @@ impl Bucket for FakeBucket {
             drop(progress);
             let content = Bytes::from(std::fs::read(upload.path).unwrap());
             let owner = Some(upload.recording);
-            let fate = self.with(|state| {
+            let fate = {
+                let mut state = self.state.lock().unwrap();
                 state.uploads += 1;
-                Ok(state.fates.pop_front())
-            })?;
+                state.fates.pop_front()
+            };
             match fate {
-                None => self.with(|state| state.put(upload.key, content, owner, upload.mode)),
+                None => self.request(|state| state.put(upload.key, content, owner, upload.mode)).await,
                 Some(Fate::Unreachable) => Err(unreachable()),
                 Some(Fate::AnswerLost) => {
-                    self.with(|state| state.put(upload.key, content, owner, upload.mode))?;
+                    self.request(|state| state.put(upload.key, content, owner, upload.mode)).await?;
                     Err(unreachable())
                 }
                 Some(Fate::Hangs) => {
@@ -165,9 +235,28 @@ impl Bucket for FakeBucket {
 
     fn holds<'a>(&'a self, upload: FileUpload<'a>) -> BoxFuture<'a, Result<bool, BucketError>> {
         async move {
-            self.with(|state| {
-                Ok(state.objects.get(upload.key).is_some_and(|(_, owner)| *owner == Some(upload.recording)))
+            let content = std::fs::read(upload.path).unwrap();
+            let same = |object: &Object| object.owner == Some(upload.recording) && object.content == content;
+            self.request(|state| Ok(state.objects.get(upload.key).is_some_and(same))).await
+        }
+        .boxed()
+    }
+
+    fn owner<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<RecordingId>, BucketError>> {
+        async move { self.request(|state| Ok(state.objects.get(key).and_then(|object| object.owner))).await }.boxed()
+    }
+
+    fn discard_unfinished<'a>(
+        &'a self,
+        key: &'a str,
+        _recording: RecordingId,
+    ) -> BoxFuture<'a, Result<(), BucketError>> {
+        async move {
+            self.request(|state| {
+                state.discarded_uploads.push(key.into());
+                Ok(())
             })
+            .await
         }
         .boxed()
     }
@@ -176,19 +265,24 @@ impl Bucket for FakeBucket {
         &'a self,
         key: &'a str,
         content: Bytes,
-        mode: PutMode,
+        mode: PutMode<'a>,
     ) -> BoxFuture<'a, Result<ObjectInfo, BucketError>> {
-        async move { self.with(|state| state.put(key, content, None, mode)) }.boxed()
+        async move { self.request(|state| state.put(key, content, None, mode)).await }.boxed()
     }
 
     fn delete<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<(), BucketError>> {
         async move {
-            self.with(|state| {
+            self.request(|state| {
                 state.objects.remove(key);
                 Ok(())
             })
+            .await
         }
         .boxed()
+    }
+
+    fn lingers(&self) -> Duration {
+        Duration::from_millis(5)
     }
 
     fn link<'a>(

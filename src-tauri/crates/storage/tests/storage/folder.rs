@@ -6,12 +6,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use roomtone_protocol::code;
 use roomtone_storage::{
-    Bucket, BucketError, Catalog, FileUpload, FolderBucket, Listed, Prefix, Progress, PublishEvent, Publisher,
-    PublisherSettings, PutMode, test_storage,
+    Bucket, BucketError, Catalog, FolderBucket, Listed, Prefix, Progress, PublishEvent, Publisher, PublisherSettings,
+    PutMode, test_storage,
 };
 use time::macros::datetime;
 
-use crate::support::{job, links, recording, room, soon, take};
+use crate::support::{first, job, links, recording, room, soon, take};
 
 struct Setup {
     root: tempfile::TempDir,
@@ -36,7 +36,7 @@ async fn objects_come_back_as_they_went_in() {
     let reports = Arc::new(std::sync::Mutex::new(Vec::new()));
     let seen = Arc::clone(&reports);
     let progress = Progress::new(move |bytes, total| seen.lock().unwrap().push((bytes, total)));
-    let upload = FileUpload { key: "r/a b.wav", path: &take, recording: recording(1), mode: PutMode::CreateNew };
+    let upload = first("r/a b.wav", &take, 1);
     let object = bucket.put_file(upload, progress).await.unwrap();
     assert_eq!(object.size, 20_000_000);
     assert_eq!(bucket.head("r/a b.wav").await.unwrap(), Some(object.clone()));
@@ -163,7 +163,7 @@ async fn equal_bytes_after_a_crash_before_the_note_are_recognised() {
         "stage": "reserved", "key": key, "begun": true,
     });
     std::fs::write(queue.path().join(format!("{}.json", recording(1))), stored.to_string()).unwrap();
-    let upload = FileUpload { key, path: &take, recording: recording(1), mode: PutMode::CreateNew };
+    let upload = first(key, &take, 1);
     bucket.put_file(upload, Progress::none()).await.unwrap();
     let (_publisher, mut events) =
         Publisher::open(queue.path(), bucket.clone(), PublisherSettings::default()).await.unwrap();
@@ -173,6 +173,9 @@ async fn equal_bytes_after_a_crash_before_the_note_are_recognised() {
             event => break event,
         }
     };
-    assert_eq!(event, PublishEvent::Published { recording: recording(1), key: key.into(), size: 1000 });
+    assert_eq!(
+        event,
+        PublishEvent::Published { recording: recording(1), key: key.into(), size: 1000, take: Some(take) }
+    );
     assert_eq!(bucket.list("").await.unwrap().len(), 2);
 }

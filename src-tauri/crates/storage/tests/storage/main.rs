@@ -3,10 +3,14 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 
+mod discard;
+mod disk;
 mod fake;
 mod folder;
 mod publish;
+mod revise;
 mod s3;
 mod support;
 mod unconditional;
+mod versions;
 mod weed;

@@ -3,60 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use roomtone_protocol::{ErrorReport, code};
-use roomtone_storage::{Job, PublishEvent, Publisher, PublisherSettings};
-use tempfile::TempDir;
-use tokio::sync::mpsc;
+use roomtone_protocol::code;
+use roomtone_storage::Job;
 
+use crate::disk::{Disk, KEY, METADATA, published, retrying};
 use crate::fake::{FakeBucket, Fate};
 use crate::support::{BOUND, job, metadata, recording, room, soon, take};
-
-const KEY: &str = "recordings/band_20261121_010203.wav";
-
-struct Disk {
-    takes: TempDir,
-    queue: TempDir,
-}
-
-impl Disk {
-    fn new() -> Self {
-        Self { takes: tempfile::tempdir().unwrap(), queue: tempfile::tempdir().unwrap() }
-    }
-
-    fn job(&self, n: u8) -> Job {
-        job(n, &take(self.takes.path(), &format!("{n}.wav"), n.into(), 1000))
-    }
-
-    async fn open(&self, bucket: &Arc<FakeBucket>) -> (Publisher, mpsc::Receiver<PublishEvent>) {
-        let settings = PublisherSettings {
-            first_pause: Duration::from_millis(10),
-            longest_pause: Duration::from_millis(40),
-            ..PublisherSettings::default()
-        };
-        let bucket: Arc<FakeBucket> = Arc::clone(bucket);
-        Publisher::open(self.queue.path(), bucket, settings).await.unwrap()
-    }
-}
-
-async fn next(events: &mut mpsc::Receiver<PublishEvent>) -> PublishEvent {
-    soon("an event", events.recv()).await.expect("the publisher lives")
-}
-
-async fn published(events: &mut mpsc::Receiver<PublishEvent>) -> (u8, String) {
-    loop {
-        if let PublishEvent::Published { recording, key, .. } = next(events).await {
-            return (recording.as_bytes()[0], key);
-        }
-    }
-}
-
-async fn retrying(events: &mut mpsc::Receiver<PublishEvent>) -> ErrorReport {
-    loop {
-        if let PublishEvent::Retrying { error, .. } = next(events).await {
-            return error;
-        }
-    }
-}
 
 #[tokio::test]
 async fn audio_goes_first_then_metadata_and_the_take_stays() {
@@ -65,9 +17,9 @@ async fn audio_goes_first_then_metadata_and_the_take_stays() {
     let job = disk.job(1);
     publisher.submit(job.clone()).await.unwrap();
     assert_eq!(published(&mut events).await, (1, KEY.to_owned()));
-    assert_eq!(bucket.writes(), [KEY.to_owned(), KEY.replace(".wav", ".json")]);
+    assert_eq!(bucket.writes(), [KEY.to_owned(), METADATA.to_owned()]);
     assert_eq!(bucket.content(KEY).unwrap(), std::fs::read(&job.take).unwrap());
-    let beside = bucket.content(&KEY.replace(".wav", ".json")).unwrap();
+    let beside = bucket.content(METADATA).unwrap();
     assert_eq!(serde_json::from_slice::<serde_json::Value>(&beside).unwrap()["id"], recording(1).to_string());
     assert!(publisher.drain(BOUND).await && publisher.pending().is_empty());
 

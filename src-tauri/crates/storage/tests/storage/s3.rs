@@ -14,13 +14,13 @@ use roomtone_storage::{
 };
 use tokio::sync::Notify;
 
-use crate::support::{job, now, recording, soon, take, until};
+use crate::support::{first, job, now, recording, soon, take, until};
 use crate::weed::{BUCKET, Weed};
 
 const MIB: usize = 1024 * 1024;
 
 fn upload<'a>(key: &'a str, path: &'a Path) -> FileUpload<'a> {
-    FileUpload { key, path, recording: recording(1), mode: PutMode::CreateNew }
+    first(key, path, 1)
 }
 
 #[tokio::test]

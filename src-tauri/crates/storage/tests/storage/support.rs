@@ -6,7 +6,7 @@ use std::time::Duration;
 use roomtone_protocol::catalog::Reach;
 use roomtone_protocol::metadata::{Metadata, Parts, SCHEMA};
 use roomtone_protocol::{FileLinkKey, RecordingId, RoomId};
-use roomtone_storage::{FileLinks, Job};
+use roomtone_storage::{FileLinks, FileUpload, Job, PutMode};
 use time::OffsetDateTime;
 
 /// No condition takes longer, however busy the machine is.
@@ -90,6 +90,11 @@ pub(crate) fn metadata(id: RecordingId, room_name: &str, room_id: RoomId) -> Met
         unrecorded: Vec::new(),
         markers: Vec::new(),
     }
+}
+
+/// The first version of a take.
+pub(crate) fn first<'a>(key: &'a str, path: &'a Path, n: u8) -> FileUpload<'a> {
+    FileUpload { key, path, recording: recording(n), sha256: None, mode: PutMode::CreateNew, unchanged: &[] }
 }
 
 pub(crate) fn job(n: u8, take: &Path) -> Job {

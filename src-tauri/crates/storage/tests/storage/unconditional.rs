@@ -1,4 +1,4 @@
-//! A store without `If-None-Match`: SeaweedFS behind a small proxy, written for this test, that answers such requests
+//! A store without conditions on writing: SeaweedFS behind a small proxy, written for this test, that answers such requests
 //! as stores do which have not implemented it.
 
 use std::path::Path;
@@ -12,26 +12,44 @@ use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use roomtone_storage::{Bucket, BucketError, FileUpload, Progress, PutMode, S3Bucket};
 
-use crate::support::{recording, take};
+use crate::support::{first, take};
 use crate::weed::{Weed, settings};
 
 const NOT_IMPLEMENTED: &str = "<?xml version=\"1.0\"?><Error><Code>NotImplemented</Code>\
     <Message>A header you provided implies functionality that is not implemented.</Message></Error>";
 
-struct Proxy {
+pub(crate) struct Proxy {
     store: String,
     client: reqwest::Client,
+    conditions: Conditions,
     refused: AtomicUsize,
+    sent: AtomicUsize,
+}
+
+/// Whether requests with conditions reach the store.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Conditions {
+    Passed,
+    Refused,
+}
+
+impl Proxy {
+    /// Bytes sent to the store so far, without heads.
+    pub(crate) fn sent(&self) -> usize {
+        self.sent.load(Ordering::Relaxed)
+    }
 }
 
 async fn pass(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
-    if request.headers().contains_key("if-none-match") {
+    let conditional = ["if-none-match", "if-match"].iter().any(|name| request.headers().contains_key(*name));
+    if conditional && proxy.conditions == Conditions::Refused {
         proxy.refused.fetch_add(1, Ordering::Relaxed);
         return (StatusCode::NOT_IMPLEMENTED, NOT_IMPLEMENTED).into_response();
     }
     let (head, body) = request.into_parts();
     let address = format!("{}{}", proxy.store, head.uri);
     let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+    proxy.sent.fetch_add(body.len(), Ordering::Relaxed);
     // The host header stays: it is part of what is signed.
     let sent = proxy.client.request(head.method, address).headers(head.headers).body(body).send().await.unwrap();
     let mut answer = Response::builder().status(sent.status());
@@ -39,9 +57,14 @@ async fn pass(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
     answer.body(Body::from(sent.bytes().await.unwrap())).unwrap()
 }
 
-async fn proxied(weed: &Weed, ledgers: &Path) -> (S3Bucket, Arc<Proxy>) {
-    let proxy =
-        Arc::new(Proxy { store: weed.endpoint(), client: reqwest::Client::new(), refused: AtomicUsize::new(0) });
+pub(crate) async fn proxied(weed: &Weed, ledgers: &Path, conditions: Conditions) -> (S3Bucket, Arc<Proxy>) {
+    let proxy = Arc::new(Proxy {
+        store: weed.endpoint(),
+        client: reqwest::Client::new(),
+        conditions,
+        refused: AtomicUsize::new(0),
+        sent: AtomicUsize::new(0),
+    });
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let router = axum::Router::new().fallback(pass).with_state(Arc::clone(&proxy));
@@ -52,9 +75,9 @@ async fn proxied(weed: &Weed, ledgers: &Path) -> (S3Bucket, Arc<Proxy>) {
 #[tokio::test]
 async fn a_store_without_conditions_is_asked_before_every_write() {
     let (weed, disk) = (Weed::start().await, tempfile::tempdir().unwrap());
-    let (bucket, proxy) = proxied(&weed, &disk.path().join("ledgers")).await;
+    let (bucket, proxy) = proxied(&weed, &disk.path().join("ledgers"), Conditions::Refused).await;
     let take = take(disk.path(), "t.wav", 1, 20 << 20);
-    let upload = |key, n| FileUpload { key, path: &take, recording: recording(n), mode: PutMode::CreateNew };
+    let upload = |key, n| first(key, &take, n);
 
     bucket.put_file(upload("large.wav", 1), Progress::none()).await.unwrap();
     assert_eq!(proxy.refused.load(Ordering::Relaxed), 1, "the condition was tried first");
@@ -67,4 +90,16 @@ async fn a_store_without_conditions_is_asked_before_every_write() {
     let taken = bucket.put_bytes("a.json", Bytes::from_static(b"two"), PutMode::CreateNew).await;
     assert!(matches!(taken, Err(BucketError::AlreadyExists { .. })), "{taken:?}");
     assert_eq!(bucket.get("a.json", 10).await.unwrap(), "one");
+
+    let there = bucket.head("large.wav").await.unwrap().unwrap();
+    let replace = |etag| FileUpload { mode: PutMode::ReplaceVersion(etag), ..upload("large.wav", 1) };
+    let changed = bucket.put_file(replace("0"), Progress::none()).await;
+    assert!(matches!(changed, Err(BucketError::Changed { .. })), "{changed:?}");
+    bucket.put_file(replace(&there.etag), Progress::none()).await.unwrap();
+    assert_eq!(proxy.refused.load(Ordering::Relaxed), 2, "the other condition was tried once too");
+    let there = bucket.head("a.json").await.unwrap().unwrap();
+    let put = |etag| bucket.put_bytes("a.json", Bytes::from_static(b"two"), PutMode::ReplaceVersion(etag));
+    assert!(matches!(put("0").await, Err(BucketError::Changed { .. })));
+    put(&there.etag).await.unwrap();
+    assert_eq!(bucket.get("a.json", 10).await.unwrap(), "two");
 }

@@ -4,6 +4,7 @@ mod desk;
 mod engine;
 mod finish;
 mod folder;
+mod reopen;
 mod room_file;
 mod shelf;
 mod writer;
@@ -25,7 +26,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::bucket;
 use crate::data_dir::{DataDir, Start, io};
-use crate::settings::Settings;
+use crate::settings::{BucketChoice, Settings};
 use desk::HostDesk;
 use engine::{Engine, Input, Order, Parts, moment, watch_list};
 use writer::Writer;
@@ -105,6 +106,7 @@ impl Host {
         let uploads = data_dir.path("uploads");
         let (publisher, published) =
             Publisher::open(&uploads, Arc::clone(&configured.bucket), publishing).await.map_err(ErrorReport::from)?;
+        let publisher = Arc::new(publisher);
         let catalog = Arc::new(Catalog::start(Arc::clone(&configured.bucket), configured.prefix.clone()));
         let config = RecorderConfig {
             relay: open.relay.clone(),
@@ -142,13 +144,16 @@ impl Host {
                 grace: settings.grace(),
                 epoch: start.epoch.0,
                 recording_enabled: settings.recording_enabled.unwrap_or(true),
+                time_limit: settings.time_limit(),
+                auto_record: settings.auto_record,
+                disk_bytes_per_sample: disk_bytes_per_sample(&settings),
             },
         );
         let shelf = shelf::Shelf::new(configured.bucket, catalog, open.room, name.clone(), data_dir);
         let setup = Setup { me: start.identity.participant(), room: open.room, name: name.clone() };
         let mut engine = Engine::new(Parts {
             end: RecorderEnd::new(opened, setup, room),
-            desk: HostDesk { writer, shelf, recordings: recordings.clone() },
+            desk: HostDesk { writer, shelf, publisher: Arc::clone(&publisher), recordings: recordings.clone() },
             bit_depth: match settings.bit_depth {
                 Some(16) => BitDepth::Int16,
                 Some(32) => BitDepth::Float32,
@@ -157,7 +162,7 @@ impl Host {
             },
             endpoint: Arc::new(endpoint),
             own_relay: open.own_relay,
-            publisher: Arc::new(publisher),
+            publisher,
             recordings,
             reserve,
             events,
@@ -209,6 +214,12 @@ impl Host {
             let _ended = ended.await;
         }
     }
+}
+
+/// Bytes that a sample of a finished recording takes on this disk: a folder bucket holds the file once more.
+fn disk_bytes_per_sample(settings: &Settings) -> u32 {
+    let depth = u32::from(settings.bit_depth.unwrap_or(24)) / 8;
+    if settings.bucket_choice() == BucketChoice::Folder { 2 * depth } else { depth }
 }
 
 pub(crate) use room_file::network_address;

@@ -28,6 +28,7 @@ const PATIENCE: u32 = 10;
 /// What the thread does.
 enum Job {
     Open { recording: RecordingId, folder: PathBuf, header: Box<RecordingHeader> },
+    Adopt { recording: RecordingId, journal: Box<Journal> },
     Append { recording: RecordingId, participant: ParticipantId, record: Record },
     Note { recording: RecordingId, record: Record },
     Close { recording: RecordingId, done: oneshot::Sender<Journal> },
@@ -71,6 +72,11 @@ impl Writer {
     /// Opens the journal of a new recording; false if the disk is too far behind.
     pub(super) fn open(&self, recording: RecordingId, folder: PathBuf, header: RecordingHeader) -> bool {
         self.push(Job::Open { recording, folder, header: Box::new(header) })
+    }
+
+    /// Goes on with a journal that was opened elsewhere; false if the disk is too far behind.
+    pub(super) fn adopt(&self, recording: RecordingId, journal: Journal) -> bool {
+        self.push(Job::Adopt { recording, journal: Box::new(journal) })
     }
 
     /// Appends to a track; false if the disk is too far behind.
@@ -146,6 +152,9 @@ impl Writing {
     fn work(&mut self, job: Job) {
         match job {
             Job::Open { recording, folder, header } => self.open(recording, &folder, &header),
+            Job::Adopt { recording, journal } => {
+                self.journals.insert(recording, Open::new(*journal));
+            }
             Job::Append { recording, participant, record: Record::Packet(packet) } => {
                 self.packet(recording, participant, packet);
             }
