@@ -2,6 +2,7 @@
 //! becomes outputs.
 
 mod finishing;
+mod going_on;
 mod input;
 mod output;
 mod repair;
@@ -25,6 +26,7 @@ use roomtone_recorder::BackfillInput;
 use roomtone_session::{Input as RoomInput, Output as RoomOutput, Path, Room};
 
 pub use finishing::{last_audio, note_maps};
+pub use going_on::GoingOn;
 pub use input::{FinalizeFailure, Finished, Input, Moment, Setup};
 pub use output::{Desk, Output};
 pub use repair::Reopened;
@@ -165,6 +167,7 @@ impl RecorderEnd {
                 self.found_take(recording, title, finished, submitted);
             }
             Input::FoundJournal { recording } => self.found_journal(recording),
+            Input::GoingOn(going_on) => self.go_on(*going_on),
             Input::FoundRepair { recording } => self.found_repair(recording),
             Input::JournalReopened { recording, result } => self.reopened(desk, recording, result),
             Input::Shutdown { drain, stop } => {

@@ -39,13 +39,7 @@ impl RecorderEnd {
     }
 
     /// Recorded time is interrupted, or goes on.
-    pub(super) fn interrupt(
-        &mut self,
-        desk: &mut dyn Desk,
-        recording: RecordingId,
-        at: ClockNs,
-        edge: IntervalEdge,
-    ) {
+    pub(super) fn interrupt(&mut self, desk: &mut dyn Desk, recording: RecordingId, at: ClockNs, edge: IntervalEdge) {
         let interval = self.interval_record(edge, at);
         let Some(take) = self.takes.get_mut(&recording) else { return };
         match (edge, take.cuts.last_mut()) {

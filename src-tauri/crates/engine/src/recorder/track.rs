@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use roomtone_packets::{ClockExchange, MutedFrom, Packet, Record, Scanned, Scanner};
+use roomtone_packets::{ClockExchange, Coverage, MutedFrom, Packet, Record, Scanned, Scanner};
 use roomtone_protocol::channel::{Anchor, Command, Inventory, Peer, Segment, ToParticipant, ToRecorder};
-use roomtone_protocol::{CommandId, ParticipantId, RecordingId, SegmentKey};
+use roomtone_protocol::{CommandId, ParticipantId, RecordingId, SampleIndex, SegmentKey};
 use roomtone_recorder::{BackfillInput, TrackClock, packet_samples};
 use roomtone_session::{Caller, Input as RoomInput};
 
@@ -55,9 +55,35 @@ impl Track {
             .collect()
     }
 
+    /// What the journal of a recording that goes on kept of the track.
+    pub(super) fn restore(&mut self, record: &Record) {
+        self.clock.restore(record);
+        match record {
+            Record::Segment(segment) if !self.segments.contains(segment) => self.segments.push(segment.clone()),
+            Record::Anchor(anchor) => drop(self.anchors.insert(anchor.segment, *anchor)),
+            Record::ClockExchange(exchange) => self.keep(*exchange),
+            Record::Muted(edge) => self.mute = Some(*edge),
+            _ => {}
+        }
+    }
+
+    /// How far the packets reach that the journal holds.
+    pub(super) fn arrived(&mut self, coverage: &Coverage) {
+        for range in coverage.iter() {
+            let samples = u16::try_from(range.to.0 - range.from.0).unwrap_or(u16::MAX);
+            let index = SampleIndex(range.to.0 - u64::from(samples));
+            let newest = Packet { segment: range.segment, index, samples, opus: Vec::new() };
+            self.clock.restore(&Record::Packet(newest));
+        }
+    }
+
     fn compare(&mut self, exchange: ClockExchange) {
         self.clock.on_exchange(&exchange);
         self.compared = true;
+        self.keep(exchange);
+    }
+
+    fn keep(&mut self, exchange: ClockExchange) {
         if self.exchanges.len() == EXCHANGES_KEPT {
             self.exchanges.pop_front();
         }
