@@ -128,6 +128,17 @@ impl Backfill {
         self.inventory.as_ref()
     }
 
+    /// Whether the participant said that it holds all of this.
+    #[must_use]
+    pub fn holds(&self, range: IndexRange) -> bool {
+        let held = self.inventory.iter().flat_map(|inventory| &inventory.held);
+        let mut coverage = Coverage::default();
+        held.filter(|held| held.segment == range.segment).for_each(|&held| {
+            coverage.insert(held);
+        });
+        coverage.covers(range)
+    }
+
     /// Whether the participant said that nothing more will come, and all of what it holds is in `coverage`: of what
     /// arrived, to know whether to wait; of what is durable, to tell the participant that it may quit.
     #[must_use]

@@ -287,5 +287,10 @@ impl Shared {
 }
 
 fn published(receipt: Receipt) -> PublishEvent {
-    PublishEvent::Published { recording: receipt.recording, key: receipt.key, size: receipt.audio.size }
+    PublishEvent::Published {
+        recording: receipt.recording,
+        key: receipt.key,
+        size: receipt.audio.size,
+        take: receipt.take,
+    }
 }

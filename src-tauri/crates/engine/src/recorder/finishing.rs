@@ -19,6 +19,9 @@ impl RecorderEnd {
         if take.failed {
             return;
         }
+        if let Some(changed) = take.repair.as_ref().map(|repair| repair.changed) {
+            return self.finish_repair(take, changed);
+        }
         let mut maps = Vec::new();
         for participant in &take.channels {
             if let Some(track) = self.tracks.get_mut(participant) {
@@ -54,6 +57,11 @@ impl RecorderEnd {
         self.outputs.push_back(Output::FinalizeFound { recording });
     }
 
+    pub(super) fn found_repair(&mut self, recording: RecordingId) {
+        self.finalizing.insert(recording);
+        self.outputs.push_back(Output::FinalizeAgain { recording });
+    }
+
     /// A file is whole: it goes to the bucket.
     pub(super) fn finalized(&mut self, recording: RecordingId, result: Result<Finished, FinalizeFailure>) {
         match result {
@@ -64,10 +72,12 @@ impl RecorderEnd {
             }
             Err(FinalizeFailure::Empty) => {
                 self.finalizing.remove(&recording);
+                self.late.remove(&recording);
                 self.room(RoomInput::Empty { recording });
             }
             Err(FinalizeFailure::Failed(reason)) => {
                 self.finalizing.remove(&recording);
+                self.late.remove(&recording);
                 let hint = "its audio is kept in the data folder; make room there and start the host again".to_owned();
                 self.room(RoomInput::Failed { recording, reason, hint });
             }
@@ -80,6 +90,7 @@ impl RecorderEnd {
             self.uploading.remove(&recording);
             self.room(RoomInput::Failed { recording, reason: error.message, hint: error.hint });
         }
+        self.reopen(recording);
     }
 
     pub(super) fn completed(&mut self, desk: &mut dyn Desk, recording: RecordingId, key: String, size: u64) {

@@ -8,6 +8,8 @@ use roomtone_protocol::channel::{Command, Peer, ToRecorder};
 use roomtone_protocol::signal::MemberChange;
 use roomtone_protocol::{ClockNs, CommandId, ErrorReport, ParticipantId, RecordingId, RoomId};
 
+use super::Reopened;
+
 /// When something happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment {
@@ -158,6 +160,18 @@ pub enum Input {
         finished: Finished,
         /// Whether the upload queue has it.
         submitted: bool,
+    },
+    /// The journal of a recording that was over takes records again, or it cannot.
+    JournalReopened {
+        /// Which recording.
+        recording: RecordingId,
+        /// What it holds, or why it is not open.
+        result: Result<Reopened, String>,
+    },
+    /// An earlier start left a journal that was repaired, and a file that was not.
+    FoundRepair {
+        /// Which recording.
+        recording: RecordingId,
     },
     /// An earlier start left a journal without a file.
     FoundJournal {

@@ -4,6 +4,7 @@
 mod finishing;
 mod input;
 mod output;
+mod repair;
 mod take;
 mod taking;
 mod telling;
@@ -16,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use roomtone_packets::{IntervalEdge, MarkerSet, PersonLeft, Record};
-use roomtone_protocol::channel::{Peer, ToParticipant};
+use roomtone_protocol::channel::{Inventory, Peer, ToParticipant};
 use roomtone_protocol::signal::MemberChange;
 use roomtone_protocol::state::Role;
 use roomtone_protocol::{ClockNs, ParticipantId, RecordingId};
@@ -26,6 +27,7 @@ use roomtone_session::{Input as RoomInput, Output as RoomOutput, Path, Room};
 pub use finishing::{last_audio, note_maps};
 pub use input::{FinalizeFailure, Finished, Input, Moment, Setup};
 pub use output::{Desk, Output};
+pub use repair::Reopened;
 
 use crate::events::{HostEvent, RecordingLine};
 use take::OpenTake;
@@ -50,6 +52,12 @@ pub struct RecorderEnd {
     uploading: BTreeMap<RecordingId, Finished>,
     /// In the bucket, with nothing missing: the spools may go.
     archived: BTreeSet<RecordingId>,
+    /// Who came back with something of a recording that is over, until its journal is open again.
+    late: BTreeMap<RecordingId, BTreeMap<ParticipantId, Inventory>>,
+    /// Journals that are being opened again.
+    reopening: BTreeSet<RecordingId>,
+    /// All that these still hold of a recording is in its journal already.
+    exhausted: BTreeSet<(RecordingId, ParticipantId)>,
     /// Counts links, to tell one from the one before it.
     generation: u64,
     lines: Vec<RecordingLine>,
@@ -81,6 +89,9 @@ impl RecorderEnd {
             finalizing: BTreeSet::new(),
             uploading: BTreeMap::new(),
             archived: BTreeSet::new(),
+            late: BTreeMap::new(),
+            reopening: BTreeSet::new(),
+            exhausted: BTreeSet::new(),
             generation: 0,
             lines: Vec::new(),
             step_at: now.clock,
@@ -154,6 +165,8 @@ impl RecorderEnd {
                 self.found_take(recording, title, finished, submitted);
             }
             Input::FoundJournal { recording } => self.found_journal(recording),
+            Input::FoundRepair { recording } => self.found_repair(recording),
+            Input::JournalReopened { recording, result } => self.reopened(desk, recording, result),
             Input::Shutdown { drain, stop } => {
                 if let Some((id, fresh)) = stop {
                     self.stop_for_good(id, fresh);
@@ -214,7 +227,7 @@ impl RecorderEnd {
 
     fn left(&mut self, desk: &mut dyn Desk, participant: ParticipantId) {
         let gone = Record::Left(PersonLeft { participant, at: self.now.clock });
-        for take in self.takes.values_mut() {
+        for take in self.takes.values_mut().filter(|take| take.repair.is_none()) {
             if let Some(track) = take.tracks.get_mut(&participant) {
                 track.left = true;
                 if !desk.note(take.recording, gone.clone()) {
@@ -278,7 +291,10 @@ impl RecorderEnd {
         self.step_at = ClockNs(now.0 + STEP_NS);
         self.ask_for_missing();
         let links = &self.links;
-        let settled = |take: &&OpenTake| take.settled(now, |participant| links.contains_key(&participant));
+        let ending = self.ending.is_some();
+        let settled = |take: &&OpenTake| {
+            (ending && take.repair.is_some()) || take.settled(now, |participant| links.contains_key(&participant))
+        };
         let settled: Vec<_> = self.takes.values().filter(settled).map(|take| take.recording).collect();
         settled.into_iter().for_each(|recording| self.finish(recording));
     }

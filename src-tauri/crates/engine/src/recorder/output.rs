@@ -24,6 +24,9 @@ pub trait Desk {
 
     /// Whether the bucket has a file of this recording that lacks nothing.
     fn is_archived(&self, recording: RecordingId) -> bool;
+
+    /// Whether the recording was discarded: nothing of it may be kept anywhere.
+    fn is_discarded(&self, recording: RecordingId) -> bool;
 }
 
 /// One thing to do, or to tell others. Messages to one participant keep their order, the list among them.
@@ -68,7 +71,23 @@ pub enum Output {
         /// Which recording.
         recording: RecordingId,
     },
-    /// Give a whole file to the upload queue.
+    /// Open the journal of a recording that is over, so that it takes records again; [`super::Input::JournalReopened`]
+    /// answers.
+    ReopenJournal {
+        /// Which.
+        recording: RecordingId,
+    },
+    /// Close a journal that was opened again and brought nothing.
+    CloseJournal {
+        /// Which.
+        recording: RecordingId,
+    },
+    /// Close a journal that was opened again, if it is open, and make its file anew beside the earlier one.
+    FinalizeAgain {
+        /// Which.
+        recording: RecordingId,
+    },
+    /// Give a whole file to the upload queue; it takes the place of an earlier one of the same recording.
     Publish {
         /// Which recording.
         recording: RecordingId,

@@ -6,9 +6,10 @@ use roomtone_packets::Coverage;
 use roomtone_protocol::{ClockNs, ParticipantId, RecordingId};
 use roomtone_recorder::Backfill;
 
-/// How long after Stop the recorder waits for somebody who is connected and still sends what is missing. A minute of
-/// outage is half a thousand kilobytes: seconds on the slowest link that carries a call.
-const CONNECTED_NS: i64 = 60_000_000_000;
+/// How long after Stop the recorder waits for somebody who is connected and still sends what is missing: 30 s. Back-fill
+/// then brings a quarter of an hour of outage, and people do not wait for their file without being told why. What comes
+/// later makes a new version.
+const CONNECTED_NS: i64 = 30_000_000_000;
 
 /// How long it waits for somebody who vanished and may be back: time for a link to be made anew.
 const AWAY_NS: i64 = 12_000_000_000;
@@ -26,6 +27,17 @@ pub(super) struct OpenTake {
     pub(super) tracks: BTreeMap<ParticipantId, TakeTrack>,
     /// The journal could not be written: nothing is taken any more.
     pub(super) failed: bool,
+    /// It has been over, and had a file; somebody came back with more of it.
+    pub(super) repair: Option<Repair>,
+}
+
+/// A recording that was over and takes packets again.
+#[derive(Debug)]
+pub(super) struct Repair {
+    /// When it began, or something came.
+    pub(super) moved_at: ClockNs,
+    /// The file would be another one now.
+    pub(super) changed: bool,
 }
 
 /// One participant's part of it.
@@ -41,6 +53,8 @@ pub(super) struct TakeTrack {
     pub(super) cuts_announced: Vec<(u64, bool)>,
     /// Said goodbye since the last packet.
     pub(super) left: bool,
+    /// The journal holds the participant's own word that nothing more will come.
+    pub(super) vouched: bool,
 }
 
 impl TakeTrack {
@@ -65,11 +79,24 @@ impl OpenTake {
             channels: Vec::new(),
             tracks: BTreeMap::new(),
             failed: false,
+            repair: None,
         }
+    }
+
+    /// Whether packets that are captured now belong to it.
+    pub(super) fn is_live(&self) -> bool {
+        !self.failed && self.repair.is_none()
     }
 
     /// Whether waiting longer can bring anything. `connected` tells whether somebody's link is up.
     pub(super) fn settled(&self, now: ClockNs, connected: impl Fn(ParticipantId) -> bool) -> bool {
+        if let Some(repair) = &self.repair {
+            // Only who is there can bring something; who comes later begins another repair.
+            let brings = |(participant, track): (&ParticipantId, &TakeTrack)| {
+                track.backfill.inventory().is_some() && !track.whole() && connected(*participant)
+            };
+            return now.0 - repair.moved_at.0 >= CONNECTED_NS || !self.tracks.iter().any(brings);
+        }
         let Some(until) = self.until else { return false };
         let waited = now.0 - until.0;
         self.channels.iter().all(|participant| {

@@ -96,6 +96,9 @@ impl RecorderEnd {
     }
 
     pub(super) fn journal_failed(&mut self, recording: RecordingId, reason: &str) {
+        if self.takes.get(&recording).is_some_and(|take| take.repair.is_some()) {
+            return self.repair_failed(recording, reason);
+        }
         if let Some(take) = self.takes.get_mut(&recording) {
             take.failed = true;
         }

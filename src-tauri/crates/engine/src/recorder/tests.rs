@@ -1,3 +1,5 @@
+mod repair;
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -20,6 +22,7 @@ struct TestDesk {
     slow: bool,
     packets: Vec<Packet>,
     archived: BTreeSet<RecordingId>,
+    discarded: BTreeSet<RecordingId>,
 }
 
 impl Desk for TestDesk {
@@ -44,6 +47,10 @@ impl Desk for TestDesk {
 
     fn is_archived(&self, recording: RecordingId) -> bool {
         self.archived.contains(&recording)
+    }
+
+    fn is_discarded(&self, recording: RecordingId) -> bool {
+        self.discarded.contains(&recording)
     }
 }
 

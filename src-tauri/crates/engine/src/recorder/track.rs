@@ -70,7 +70,7 @@ impl RecorderEnd {
         let place = self.tracks.get(&participant).and_then(|track| track.clock.extend(timestamp));
         // Without a segment to belong to, the packet is asked for again once its segment is known.
         if let (Some((segment, index)), Some(samples)) = (place, packet_samples(&opus)) {
-            self.received(desk, participant, Packet { segment, index, samples, opus });
+            self.received(desk, participant, Packet { segment, index, samples, opus }, true);
         }
     }
 
@@ -79,7 +79,7 @@ impl RecorderEnd {
         scanner.push(records);
         while let Some(scanned) = scanner.next_scanned() {
             if let Scanned::Record { record: Record::Packet(packet), .. } = scanned {
-                self.received(desk, participant, packet);
+                self.received(desk, participant, packet, false);
             }
         }
     }
@@ -135,54 +135,41 @@ impl RecorderEnd {
     }
 
     /// A packet arrived, live or on demand. It goes to every recording that still takes any: which frames of which
-    /// file it ends up in is the map's business.
-    fn received(&mut self, desk: &mut dyn Desk, participant: ParticipantId, packet: Packet) {
+    /// file it ends up in is the map's business. A recording that is over takes what it asked for.
+    fn received(&mut self, desk: &mut dyn Desk, participant: ParticipantId, packet: Packet, live: bool) {
         let range = packet.range();
+        let now = self.now.clock;
         for take in self.takes.values_mut().filter(|take| !take.failed) {
+            let over = take.repair.is_some();
             let Some(track) = take.tracks.get_mut(&participant) else { continue };
-            if track.received.covers(range) {
+            if track.received.covers(range) || (over && (live || !track.backfill.holds(range))) {
                 continue;
             }
             // What the disk has no time for counts as not received, and is asked for again.
             if desk.append(take.recording, participant, Record::Packet(packet.clone())) {
                 track.received.insert(range);
                 track.left = false;
+                Self::note_repaired(take, now);
             }
         }
     }
 
-    fn inventory(&mut self, desk: &mut dyn Desk, participant: ParticipantId, inventory: Inventory) {
+    pub(super) fn inventory(&mut self, desk: &mut dyn Desk, participant: ParticipantId, inventory: Inventory) {
         let recording = inventory.recording;
         let Some(take) = self.takes.get_mut(&recording) else {
-            self.outcome_for_spool(desk, participant, recording);
-            return;
+            return self.late(desk, participant, inventory);
         };
-        let Some(track) = take.tracks.get_mut(&participant) else { return };
-        if inventory.complete {
-            let record = Record::Inventory(inventory.clone());
-            if !desk.append(recording, participant, record) {
-                tracing::warn!("the disk is behind; an inventory is not in the journal");
-            }
+        if !take.tracks.contains_key(&participant) {
+            return;
         }
+        if inventory.complete {
+            Self::vouched(desk, take, participant, &inventory);
+        }
+        let Some(track) = take.tracks.get_mut(&participant) else { return };
         track.backfill.handle(BackfillInput::Inventory(inventory));
         if track.safe() {
             let ranges = track.durable.iter().collect();
             self.send(participant, ToParticipant::Durable { recording, ranges, complete: true });
-        }
-    }
-
-    /// Somebody still keeps a recording that takes nothing any more: its spool may go once the bucket has a file that
-    /// lacks nothing, and grows no further in any case.
-    fn outcome_for_spool(&mut self, desk: &dyn Desk, participant: ParticipantId, recording: RecordingId) {
-        if self.archived.contains(&recording) || desk.is_archived(recording) {
-            self.archived.insert(recording);
-            self.send(participant, ToParticipant::Archived { recording });
-            return;
-        }
-        let now = self.now.clock;
-        let told = self.tracks.get(&participant).and_then(|track| track.clock.to_participant(now));
-        if let Some(until) = told.filter(|_| self.room.recording(now, recording).is_none()) {
-            self.send(participant, ToParticipant::SpoolUntil { recording, until });
         }
     }
 
@@ -228,6 +215,11 @@ impl RecorderEnd {
         for take in self.takes.values_mut() {
             let recording = take.recording;
             let Some(told) = take.tracks.get_mut(&participant) else { continue };
+            if take.repair.is_some() && told.announced != Some(link.generation) {
+                // Nothing new belongs to it.
+                told.announced = Some(link.generation);
+                told.backfill.handle(BackfillInput::LinkUp);
+            }
             if told.announced != Some(link.generation)
                 && let Some(from) = track.clock.to_participant(take.from)
             {

@@ -149,6 +149,7 @@ mod tests {
         let published = Receipt::new(
             "k.wav",
             super::super::queue::Stored { size: 4, etag: "e".into() },
+            std::path::Path::new("take.wav"),
             &Metadata { title: Some("Take 1".into()), notes: None, ..metadata.clone() },
         );
         let there = json!({"schema": 1, "id": "ab".repeat(16), "title": "Take 1", "notes": "of the bucket",

@@ -73,6 +73,8 @@ pub enum PublishEvent {
         key: String,
         /// Its size in bytes.
         size: u64,
+        /// The file that it is a copy of, where that is known: earlier versions are no longer needed.
+        take: Option<PathBuf>,
     },
     /// A newer version will not be published: the recording is not in the bucket any more, or something else is in its
     /// place. The take is kept.

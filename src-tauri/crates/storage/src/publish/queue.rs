@@ -9,7 +9,7 @@
 //! | `discarded/{id}.json` | nothing of this recording may be in the bucket, now and for ever |
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use roomtone_protocol::metadata::Metadata;
 use roomtone_protocol::{ErrorReport, RecordingId};
@@ -146,11 +146,15 @@ pub(super) struct Receipt {
     pub(super) title: Option<String>,
     #[serde(default)]
     pub(super) notes: Option<String>,
+    /// The local file.
+    #[serde(default)]
+    pub(super) take: Option<PathBuf>,
 }
 
 impl Receipt {
-    pub(super) fn new(key: &str, audio: Stored, metadata: &Metadata) -> Self {
+    pub(super) fn new(key: &str, audio: Stored, take: &Path, metadata: &Metadata) -> Self {
         Self {
+            take: Some(take.to_owned()),
             schema: SCHEMA,
             recording: metadata.id,
             key: key.to_owned(),

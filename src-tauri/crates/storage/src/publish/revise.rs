@@ -47,7 +47,7 @@ pub(super) async fn advance(
         let content = beside::serialized(&there.revised(&revision.metadata, &receipt)?)?;
         match shared.bucket.put_bytes(&key, content, PutMode::ReplaceVersion(&there.etag)).await {
             Ok(_) => {
-                receipt = Receipt::new(&receipt.key, stored, &revision.metadata);
+                receipt = Receipt::new(&receipt.key, stored, &revision.take, &revision.metadata);
                 finish(shared, &receipt, version).await?;
                 return Ok(Some(published(receipt)));
             }

@@ -28,7 +28,7 @@ pub(super) async fn advance(shared: &Shared, recording: RecordingId) -> Result<O
             Stage::Reserved { key, begun } => upload(shared, job, key, begun, &mut taken).await?,
             Stage::AudioStored { key, audio } => {
                 put_metadata(shared, job, &key).await?;
-                let receipt = Receipt::new(&key, audio, &job.metadata);
+                let receipt = Receipt::new(&key, audio, &job.take, &job.metadata);
                 shared.queue.finish(&receipt).await?;
                 return Ok(Some(receipt));
             }

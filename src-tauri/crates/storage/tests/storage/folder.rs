@@ -173,6 +173,9 @@ async fn equal_bytes_after_a_crash_before_the_note_are_recognised() {
             event => break event,
         }
     };
-    assert_eq!(event, PublishEvent::Published { recording: recording(1), key: key.into(), size: 1000 });
+    assert_eq!(
+        event,
+        PublishEvent::Published { recording: recording(1), key: key.into(), size: 1000, take: Some(take) }
+    );
     assert_eq!(bucket.list("").await.unwrap().len(), 2);
 }

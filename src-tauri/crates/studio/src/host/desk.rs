@@ -1,11 +1,13 @@
 //! What the recorder's end must know at once: whether a journal has room, and what the bucket has.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use roomtone_engine::Desk;
 use roomtone_packets::Record;
 use roomtone_protocol::{ParticipantId, RecordingId};
 use roomtone_recorder::RecordingHeader;
+use roomtone_storage::Publisher;
 
 use super::folder;
 use super::shelf::Shelf;
@@ -15,6 +17,7 @@ use super::writer::Writer;
 pub(super) struct HostDesk {
     pub(super) writer: Writer,
     pub(super) shelf: Shelf,
+    pub(super) publisher: Arc<Publisher>,
     pub(super) recordings: PathBuf,
 }
 
@@ -34,5 +37,9 @@ impl Desk for HostDesk {
 
     fn is_archived(&self, recording: RecordingId) -> bool {
         self.shelf.is_archived(recording)
+    }
+
+    fn is_discarded(&self, recording: RecordingId) -> bool {
+        self.publisher.is_discarded(recording)
     }
 }

@@ -21,6 +21,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::LocalDoor;
 use super::desk::HostDesk;
 use super::finish::Finish;
+use super::reopen::Opened;
 use super::writer::Written;
 use crate::deadline::reached;
 use crate::outbox::Outbox;
@@ -50,6 +51,11 @@ pub(super) enum Input {
         size: u64,
     },
     Listed,
+    /// The journal of a recording that is over was opened again, or why not.
+    Reopened {
+        recording: RecordingId,
+        result: Result<Box<Opened>, String>,
+    },
     Order(Order),
 }
 
@@ -147,11 +153,15 @@ impl Engine {
                 self.handle(RecorderInput::Completed { recording, key, size });
             }
             Input::Listed => self.handle(RecorderInput::Listed),
+            Input::Reopened { recording, result } => self.reopened(recording, result),
             Input::Order(Order::Admit { peer, reply }) => self.admit(peer, reply),
             Input::Order(Order::Shutdown { drain, done }) => {
                 let ids = random::bytes().and_then(|id| Ok((CommandId::from_bytes(id), fresh()?)));
                 let stop = ids.map_err(|error| self.tell(HostEvent::Problem { error })).ok();
                 self.ending = Some(done);
+                // Nothing newer will come: what is gathered goes up now.
+                let publisher = Arc::clone(&self.parts.publisher);
+                tokio::spawn(async move { publisher.drain(drain).await });
                 self.handle(RecorderInput::Shutdown { drain, stop });
             }
         }
@@ -261,6 +271,9 @@ impl Engine {
             RecorderOutput::PublishState(state) => self.parts.endpoint.publish_state(*state),
             RecorderOutput::Finalize { recording, maps } => self.finalize(recording, maps),
             RecorderOutput::FinalizeFound { recording } => self.finalize_found(recording),
+            RecorderOutput::ReopenJournal { recording } => self.reopen_journal(recording),
+            RecorderOutput::CloseJournal { recording } => self.close_journal(recording),
+            RecorderOutput::FinalizeAgain { recording } => self.finalize_again(recording),
             RecorderOutput::Publish { recording } => self.submit(recording),
             RecorderOutput::CloseRoom => self.parts.endpoint.close_room(),
             RecorderOutput::Event(event) => self.tell(event),

@@ -1,15 +1,15 @@
 //! Files are made from journals and given to the upload queue.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use roomtone_engine::{FinalizeFailure, Finished, HostEvent, RecorderInput, last_audio, note_maps};
-use roomtone_packets::MapStretch;
+use roomtone_packets::{Interval, IntervalEdge, MapStretch, Record};
 use roomtone_protocol::metadata::Metadata;
-use roomtone_protocol::{ErrorReport, ParticipantId, RecordingId};
-use roomtone_recorder::{BitDepth, ChannelSpec, FinalizeError, FinalizeOptions, Journal, finalize};
-use roomtone_storage::{Job, PublishEvent};
+use roomtone_protocol::{ClockNs, ErrorReport, ParticipantId, RecordingId};
+use roomtone_recorder::{BitDepth, ChannelSpec, FinalizeError, FinalizeOptions, Journal, JournalError, finalize};
+use roomtone_storage::{Job, PublishEvent, Publisher};
 
 use super::engine::{Engine, Input};
 use super::folder::{self, Unfinished};
@@ -38,18 +38,37 @@ impl Engine {
         });
     }
 
+    /// Closes the journal of a recording that takes no more for now, if it is open, and makes its file anew.
+    pub(super) fn finalize_again(&mut self, recording: RecordingId) {
+        let writer = self.parts.desk.writer.clone();
+        // The measurements in the journal tell all that is known, also of what came since the first file was made.
+        self.make(recording, None, move |folder| match writer.close(recording) {
+            Some(journal) => Ok(journal),
+            None => open_journal(folder),
+        });
+    }
+
+    /// Closes a journal that was opened in vain.
+    pub(super) fn close_journal(&self, recording: RecordingId) {
+        let (writer, folder) = (self.parts.desk.writer.clone(), self.folder(recording));
+        tokio::task::spawn_blocking(move || {
+            drop(writer.close(recording));
+            if let Err(error) = folder::unmark_repairing(&folder) {
+                tracing::warn!(%error, "a recording is made anew at the next start although nothing changed");
+            }
+        });
+    }
+
     /// Makes the file of a journal that an earlier start left.
     pub(super) fn finalize_found(&mut self, recording: RecordingId) {
-        self.make(recording, None, |folder| {
-            Journal::open(&folder::journal_path(folder)).map_err(|error| FinalizeFailure::Failed(error.to_string()))
-        });
+        self.make(recording, None, open_journal);
     }
 
     fn make(
         &mut self,
         recording: RecordingId,
         maps: Option<Vec<(ParticipantId, MapStretch)>>,
-        journal: impl FnOnce(&std::path::Path) -> Result<Journal, FinalizeFailure> + Send + 'static,
+        journal: impl FnOnce(&Path) -> Result<Journal, FinalizeFailure> + Send + 'static,
     ) {
         let work = Work { folder: self.folder(recording), maps, bit_depth: self.parts.bit_depth };
         let inbox = self.parts.inbox.clone();
@@ -76,6 +95,7 @@ impl Engine {
                     self.found_take(*metadata, false);
                 }
                 Unfinished::Take(_) => {}
+                Unfinished::Repair(recording) => self.handle(RecorderInput::FoundRepair { recording }),
                 Unfinished::Journal(recording, _) => {
                     recovered.push(recording);
                     self.handle(RecorderInput::FoundJournal { recording });
@@ -106,7 +126,7 @@ impl Engine {
         }
     }
 
-    fn folder(&self, recording: RecordingId) -> PathBuf {
+    pub(super) fn folder(&self, recording: RecordingId) -> PathBuf {
         self.parts.recordings.join(recording.to_string())
     }
 
@@ -127,9 +147,7 @@ impl Engine {
         let job = Job { recording, take: folder::take_path(&folder), metadata };
         let (publisher, inbox) = (Arc::clone(&self.parts.publisher), self.parts.inbox.clone());
         tokio::spawn(async move {
-            let submitted = publisher.submit(job).await.map_err(ErrorReport::from);
-            let result = submitted
-                .and_then(|()| folder::mark_submitted(&folder).map_err(|error| crate::data_dir::io(&folder, &error)));
+            let result = hand_in(&publisher, &folder, job).await;
             // The engine waits for this before it ends.
             drop(inbox.send(Input::Submitted { recording, result }).await);
         });
@@ -143,11 +161,18 @@ impl Engine {
             PublishEvent::Retrying { recording, error, .. } => {
                 self.handle(RecorderInput::UploadTrouble { recording, error });
             }
-            // Neither is asked for yet.
-            PublishEvent::Abandoned { .. } | PublishEvent::Discarded { .. } => {}
-            PublishEvent::Published { recording, key, size } => {
+            PublishEvent::Abandoned { error, .. } => self.tell(HostEvent::Problem { error }),
+            // Whoever discards a recording has forgotten it by then.
+            PublishEvent::Discarded { .. } => {}
+            PublishEvent::Published { recording, key, size, take } => {
                 let (shelf, inbox) = (self.parts.desk.shelf.clone(), self.parts.inbox.clone());
+                let folder = self.folder(recording);
                 tokio::spawn(async move {
+                    if let Some(take) = take
+                        && let Err(error) = folder::remove_before(&folder, &take)
+                    {
+                        tracing::warn!(%error, "an outdated file of a recording stays on the disk");
+                    }
                     shelf.published(recording).await;
                     // Without an engine nobody needs to be told: the next start finds it in the bucket.
                     drop(inbox.send(Input::Completed { recording, key, size }).await);
@@ -157,21 +182,51 @@ impl Engine {
     }
 }
 
-/// Writes the file and its metadata.
+/// Gives a file to the upload queue and remembers that it has it.
+async fn hand_in(publisher: &Publisher, folder: &Path, job: Job) -> Result<(), ErrorReport> {
+    let failed = |error: io::Error| crate::data_dir::io(folder, &error);
+    if folder::is_submitted(folder) {
+        publisher.revise(job).await.map_err(ErrorReport::from)?;
+    } else {
+        publisher.submit(job).await.map_err(ErrorReport::from)?;
+        folder::mark_submitted(folder).map_err(failed)?;
+    }
+    folder::unmark_repairing(folder).map_err(failed)
+}
+
+fn open_journal(folder: &Path) -> Result<Journal, FinalizeFailure> {
+    Journal::open(&folder::journal_path(folder)).map_err(|error| FinalizeFailure::Failed(error.to_string()))
+}
+
+/// Writes the file and its metadata, beside earlier versions of them.
 fn write(mut journal: Journal, work: Work) -> Result<Metadata, FinalizeFailure> {
     let failed = |error: &dyn std::fmt::Display| FinalizeFailure::Failed(error.to_string());
     let maps = note_maps(&mut journal, work.maps).map_err(|error| failed(&error))?;
-    let out = folder::take_path(&work.folder);
-    folder::remove_take(&work.folder).map_err(|error| failed(&error))?;
+    let version = folder::Version::next(&work.folder);
+    let out = version.take(&work.folder);
+    folder::remove_take(&work.folder, version).map_err(|error| failed(&error))?;
     let mut options = FinalizeOptions::new(out, ChannelSpec::from_journal(&journal), software());
     options.bit_depth = work.bit_depth;
     options.open_end = last_audio(&journal, &maps);
+    note_end(&mut journal, options.open_end).map_err(|error| failed(&error))?;
     let finished = finalize(&journal, options).map_err(|error| match error {
         FinalizeError::Empty => FinalizeFailure::Empty,
         other => failed(&other),
     })?;
-    folder::write_metadata(&work.folder, &finished.metadata).map_err(|error| failed(&error))?;
+    folder::write_metadata(&work.folder, version, &finished.metadata).map_err(|error| failed(&error))?;
     Ok(finished.metadata)
+}
+
+/// Nobody stopped it: the end that its file is given is noted, so that what people bring later does not move it.
+fn note_end(journal: &mut Journal, end: Option<ClockNs>) -> Result<(), JournalError> {
+    let edges = &journal.notes().intervals;
+    let (Some(start), Some(end)) = (edges.first().copied(), end) else { return Ok(()) };
+    if edges.iter().any(|edge| edge.edge == IntervalEdge::Stop) || end <= start.at {
+        return Ok(());
+    }
+    let wall_ns = start.wall_ns + (end.0 - start.at.0);
+    journal.note(&Record::Interval(Interval { edge: IntervalEdge::Stop, at: end, wall_ns }))?;
+    journal.sync()
 }
 
 fn software() -> String {

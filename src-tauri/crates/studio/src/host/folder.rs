@@ -5,7 +5,9 @@
 //! | `journal/` | what arrived, the truth that everything else is made from |
 //! | `take.wav` | the finished file |
 //! | `take.json` | its metadata, written after the file |
-//! | `submitted` | the upload queue has it |
+//! | `take.2.wav`, `take.2.json` … | the file made anew, once somebody brought what it lacked |
+//! | `submitted` | the upload queue has the first file |
+//! | `repairing` | the journal took something that is in no file yet |
 
 use std::fs::{self, File};
 use std::io;
@@ -18,12 +20,70 @@ pub(super) fn journal_path(folder: &Path) -> PathBuf {
     folder.join("journal")
 }
 
-pub(super) fn take_path(folder: &Path) -> PathBuf {
-    folder.join("take.wav")
+/// A version of the finished file, counted from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Version(u32);
+
+impl Version {
+    pub(super) const FIRST: Self = Self(1);
+
+    fn path(self, folder: &Path, extension: &str) -> PathBuf {
+        match self.0 {
+            1 => folder.join(format!("take.{extension}")),
+            number => folder.join(format!("take.{number}.{extension}")),
+        }
+    }
+
+    pub(super) fn take(self, folder: &Path) -> PathBuf {
+        self.path(folder, "wav")
+    }
+
+    fn metadata(self, folder: &Path) -> PathBuf {
+        self.path(folder, "json")
+    }
+
+    /// The one after the newest that is whole.
+    pub(super) fn next(folder: &Path) -> Self {
+        Self::newest(folder).map_or(Self::FIRST, |newest| Self(newest.0 + 1))
+    }
+
+    /// The newest that is whole: its metadata was written.
+    fn newest(folder: &Path) -> Option<Self> {
+        let whole = |number: &u32| read_version(folder, Self(*number)).is_some();
+        (1..).take_while(|number| Self(*number).metadata(folder).exists()).filter(whole).last().map(Self)
+    }
 }
 
-fn metadata_path(folder: &Path) -> PathBuf {
-    folder.join("take.json")
+/// The newest file that is whole; where the first one goes if there is none.
+pub(super) fn take_path(folder: &Path) -> PathBuf {
+    Version::newest(folder).unwrap_or(Version::FIRST).take(folder)
+}
+
+/// Removes the files before this one: the bucket has confirmed it.
+pub(super) fn remove_before(folder: &Path, take: &Path) -> io::Result<()> {
+    let Some(newest) = Version::newest(folder).filter(|newest| newest.take(folder) == take) else { return Ok(()) };
+    (1..newest.0).map(Version).try_for_each(|version| remove(&version.take(folder)))
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn repairing_path(folder: &Path) -> PathBuf {
+    folder.join("repairing")
+}
+
+/// Remembers that the journal may hold what no file has.
+pub(super) fn mark_repairing(folder: &Path) -> io::Result<()> {
+    File::create(repairing_path(folder))?.sync_all()
+}
+
+/// The upload queue has a file with all that the journal holds.
+pub(super) fn unmark_repairing(folder: &Path) -> io::Result<()> {
+    remove(&repairing_path(folder))
 }
 
 fn submitted_path(folder: &Path) -> PathBuf {
@@ -31,8 +91,8 @@ fn submitted_path(folder: &Path) -> PathBuf {
 }
 
 /// Keeps the metadata beside its take, so that a start after a crash finds them together.
-pub(super) fn write_metadata(folder: &Path, metadata: &Metadata) -> io::Result<()> {
-    let path = metadata_path(folder);
+pub(super) fn write_metadata(folder: &Path, version: Version, metadata: &Metadata) -> io::Result<()> {
+    let path = version.metadata(folder);
     let partial = path.with_extension("json.partial");
     let bytes = serde_json::to_vec_pretty(metadata)?;
     fs::write(&partial, bytes)?;
@@ -40,23 +100,29 @@ pub(super) fn write_metadata(folder: &Path, metadata: &Metadata) -> io::Result<(
     fs::rename(&partial, &path)
 }
 
-/// The metadata beside a take; None if there is none, or none that is whole: then the journal makes it anew.
+/// The metadata beside the newest take; None if there is none, or none that is whole: then the journal makes it anew.
 pub(super) fn read_metadata(folder: &Path) -> Option<Metadata> {
-    let bytes = fs::read(metadata_path(folder)).ok()?;
+    read_version(folder, Version::newest(folder)?)
+}
+
+fn read_version(folder: &Path, version: Version) -> Option<Metadata> {
+    let bytes = fs::read(version.metadata(folder)).ok()?;
     serde_json::from_slice(&bytes).ok()
 }
 
 /// Removes a take whose metadata was never written: it is made anew.
-pub(super) fn remove_take(folder: &Path) -> io::Result<()> {
-    match fs::remove_file(take_path(folder)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
+pub(super) fn remove_take(folder: &Path, version: Version) -> io::Result<()> {
+    remove(&version.take(folder))
 }
 
 /// Remembers that the upload queue has the take.
 pub(super) fn mark_submitted(folder: &Path) -> io::Result<()> {
     File::create(submitted_path(folder))?.sync_all()
+}
+
+/// Whether the upload queue was given a file.
+pub(super) fn is_submitted(folder: &Path) -> bool {
+    submitted_path(folder).exists()
 }
 
 /// What an earlier start left behind.
@@ -66,6 +132,8 @@ pub(super) enum Unfinished {
     Journal(RecordingId, PathBuf),
     /// A take that the upload queue does not have.
     Take(Box<Metadata>),
+    /// A journal that holds more than its take.
+    Repair(RecordingId),
 }
 
 /// Looks for recordings that an earlier start did not bring to the upload queue, oldest folder name first.
@@ -80,7 +148,8 @@ pub(super) fn unfinished(recordings: &Path) -> io::Result<Vec<Unfinished>> {
         let folder = entry?.path();
         let name = folder.file_name().and_then(|name| name.to_str());
         let Some(recording) = name.and_then(|name| name.parse::<RecordingId>().ok()) else { continue };
-        if submitted_path(&folder).exists() {
+        if is_submitted(&folder) {
+            found.extend(repairing_path(&folder).exists().then_some(Unfinished::Repair(recording)));
             continue;
         }
         match read_metadata(&folder) {
@@ -107,5 +176,35 @@ mod tests {
         assert_eq!(unfinished(root.path()).unwrap(), [Unfinished::Journal(id, folder.clone())]);
         mark_submitted(&folder).unwrap();
         assert_eq!(unfinished(root.path()).unwrap(), []);
+        mark_repairing(&folder).unwrap();
+        assert_eq!(unfinished(root.path()).unwrap(), [Unfinished::Repair(id)]);
+        unmark_repairing(&folder).unwrap();
+        assert_eq!(unfinished(root.path()).unwrap(), []);
     }
+
+    #[test]
+    fn the_newest_file_that_is_whole_counts_and_the_others_go_once_it_is_confirmed() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path();
+        assert_eq!((take_path(folder), Version::next(folder)), (folder.join("take.wav"), Version(1)));
+        let whole = |version: Version| {
+            fs::write(version.take(folder), b"x").unwrap();
+            fs::write(version.metadata(folder), METADATA).unwrap();
+        };
+        whole(Version(1));
+        whole(Version(2));
+        assert_eq!((take_path(folder), Version::next(folder)), (folder.join("take.2.wav"), Version(3)));
+        // A file without its metadata is none yet.
+        fs::write(Version(3).take(folder), b"x").unwrap();
+        assert_eq!(Version::next(folder), Version(3));
+        remove_before(folder, &folder.join("take.wav")).unwrap();
+        assert!(folder.join("take.wav").exists(), "an older one was confirmed");
+        remove_before(folder, &folder.join("take.2.wav")).unwrap();
+        assert!(!folder.join("take.wav").exists() && folder.join("take.2.wav").exists());
+    }
+
+    const METADATA: &str = r#"{"schema":1,"id":"07070707070707070707070707070707","room":"R",
+        "room_id":"07070707070707070707070707070707","title":null,"notes":null,"started_at":"","ended_at":"",
+        "sample_rate":48000,"bit_depth":24,"frames":0,"size":0,"sha256":null,"parts":{"size":1,"sha256":[]},
+        "software":"","gapless":true,"channels":[],"unrecorded":[],"markers":[]}"#;
 }

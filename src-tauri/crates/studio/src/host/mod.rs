@@ -4,6 +4,7 @@ mod desk;
 mod engine;
 mod finish;
 mod folder;
+mod reopen;
 mod room_file;
 mod shelf;
 mod writer;
@@ -104,6 +105,7 @@ impl Host {
         let uploads = data_dir.path("uploads");
         let (publisher, published) =
             Publisher::open(&uploads, Arc::clone(&configured.bucket), publishing).await.map_err(ErrorReport::from)?;
+        let publisher = Arc::new(publisher);
         let catalog = Arc::new(Catalog::start(Arc::clone(&configured.bucket), configured.prefix.clone()));
         let config = RecorderConfig {
             relay: open.relay.clone(),
@@ -148,7 +150,7 @@ impl Host {
         let setup = Setup { me: start.identity.participant(), room: open.room, name: name.clone() };
         let mut engine = Engine::new(Parts {
             end: RecorderEnd::new(opened, setup, room),
-            desk: HostDesk { writer, shelf, recordings: recordings.clone() },
+            desk: HostDesk { writer, shelf, publisher: Arc::clone(&publisher), recordings: recordings.clone() },
             bit_depth: match settings.bit_depth {
                 Some(16) => BitDepth::Int16,
                 Some(32) => BitDepth::Float32,
@@ -157,7 +159,7 @@ impl Host {
             },
             endpoint: Arc::new(endpoint),
             own_relay: open.own_relay,
-            publisher: Arc::new(publisher),
+            publisher,
             recordings,
             events,
             inbox: inbox.clone(),

@@ -22,6 +22,7 @@ const SYNC_EVERY: Duration = Duration::from_secs(1);
 /// What the thread does.
 enum Job {
     Open { recording: RecordingId, folder: PathBuf, header: Box<RecordingHeader> },
+    Adopt { recording: RecordingId, journal: Box<Journal> },
     Append { recording: RecordingId, participant: ParticipantId, record: Record },
     Note { recording: RecordingId, record: Record },
     Close { recording: RecordingId, done: oneshot::Sender<Journal> },
@@ -56,6 +57,11 @@ impl Writer {
     /// Opens the journal of a new recording; false if the disk is too far behind.
     pub(super) fn open(&self, recording: RecordingId, folder: PathBuf, header: RecordingHeader) -> bool {
         self.push(Job::Open { recording, folder, header: Box::new(header) })
+    }
+
+    /// Goes on with a journal that was opened elsewhere; false if the disk is too far behind.
+    pub(super) fn adopt(&self, recording: RecordingId, journal: Journal) -> bool {
+        self.push(Job::Adopt { recording, journal: Box::new(journal) })
     }
 
     /// Appends to a track; false if the disk is too far behind.
@@ -115,6 +121,9 @@ impl Writing {
                 }
                 Err(error) => self.fail(recording, error),
             },
+            Job::Adopt { recording, journal } => {
+                self.journals.insert(recording, *journal);
+            }
             Job::Append { recording, participant, record } => {
                 if let Some(Err(error)) =
                     self.journals.get_mut(&recording).map(|journal| journal.append(participant, &record))
