@@ -144,6 +144,9 @@ impl RecorderEnd {
                     decided = track.clock.decide();
                 }
                 self.journal_track(desk, participant, &Record::Anchor(anchor));
+                for stretch in decided {
+                    self.journal_track(desk, participant, &Record::MapStretch(stretch));
+                }
             }
             ToRecorder::Inventory(inventory) => self.inventory(desk, participant, inventory),
             ToRecorder::Muted { segment, from, muted } => {
