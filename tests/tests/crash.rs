@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use roomtone_tests::signal::{Mark, SAMPLE_RATE, Speaker, read_time_code};
 use roomtone_tests::{Host, Outcome, PATIENCE, Stage, now_unix_ms};
+use serde_json::Value;
 
 const ADA: Speaker = Speaker(1);
 const BEN: Speaker = Speaker(2);
@@ -139,7 +140,9 @@ fn who_comes_back_after_the_file_was_made_makes_a_new_version_of_it() {
 
     host.program.forget();
     let ada = join(&host.invite, "Ada", ADA);
-    let second = host.completed(recording);
+    // Repairs of one minute make one version.
+    let completed = |event: &Value| event["event"] == "recording_completed" && event["recording"] == recording;
+    let second = Outcome::of(&host.program.wait_for("the new version", PATIENCE * 3, completed).unwrap());
     let after = read_time_code(&second.wav().channels[0], ADA);
     println!("Ada's seconds: {} before, {} after she came back", before.len(), after.len());
     assert!(after.len() >= before.len() + 4, "{before:?} {after:?}");
