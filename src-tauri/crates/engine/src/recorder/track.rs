@@ -1,6 +1,6 @@
 //! What the recorder knows of one participant across links and recordings, and what arrives from them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use roomtone_packets::{ClockExchange, Coverage, MutedFrom, Packet, Record, Scanned, Scanner};
 use roomtone_protocol::channel::{Anchor, Command, Inventory, Peer, Segment, ToParticipant, ToRecorder};
@@ -30,6 +30,9 @@ pub(super) struct Track {
     mute: Option<MutedFrom>,
     /// An exchange has been seen on the link that is up, so that instants can be told on the participant's clock.
     pub(super) compared: bool,
+    /// Recordings that take nothing any more, as the link that is up was told. Its answer is an inventory, which must not
+    /// be answered in the same way for ever.
+    pub(super) told_over: BTreeSet<RecordingId>,
 }
 
 /// Raw exchanges that a journal of a new recording is told; older ones say nothing about it.
@@ -38,6 +41,7 @@ const EXCHANGES_KEPT: usize = 64;
 impl Track {
     pub(super) fn link_changed(&mut self) {
         self.compared = false;
+        self.told_over.clear();
     }
 
     /// What a journal must know to place the track's packets.
@@ -295,11 +299,9 @@ impl RecorderEnd {
     }
 
     /// Into the journals of all recordings that the track takes part in.
-    fn journal_track(&self, desk: &mut dyn Desk, participant: ParticipantId, record: &Record) {
-        for take in self.takes.values().filter(|take| !take.failed && take.tracks.contains_key(&participant)) {
-            if !desk.append(take.recording, participant, record.clone()) {
-                tracing::warn!("the disk is behind; a note on a track's clock is not in the journal");
-            }
+    fn journal_track(&mut self, desk: &mut dyn Desk, participant: ParticipantId, record: &Record) {
+        for take in self.takes.values_mut().filter(|take| !take.failed && take.tracks.contains_key(&participant)) {
+            take.note(desk, Some(participant), record.clone());
         }
     }
 }
