@@ -60,6 +60,17 @@ impl Wanted {
     fn ended_by(&self, end: ClockNs) -> bool {
         self.until.is_some_and(|until| end.0 >= until.0 + MARGIN_NS)
     }
+
+    /// What the spool took before it learned of a pause or of the end is given to nobody.
+    fn hide(&mut self, times: &Times) {
+        self.hidden = Coverage::default();
+        let after = self.until.map(|until| (ClockNs(until.0.saturating_add(MARGIN_NS)), None));
+        for (from, until) in self.cuts.inside(MARGIN_NS).chain(after) {
+            for range in times.within(from, until) {
+                self.hidden.insert(range);
+            }
+        }
+    }
 }
 
 impl<S: PacketStore> Keeper<S> {
@@ -139,10 +150,11 @@ impl<S: PacketStore> Keeper<S> {
         Ok(())
     }
 
-    /// A recording ended at `until`.
+    /// A recording ended at `until`, whenever that is learned: what was taken after it is not given away.
     pub(super) fn keep_until(&mut self, recording: RecordingId, until: ClockNs) {
         if let Some(wanted) = self.wanted.get_mut(&recording) {
             wanted.until = Some(until);
+            wanted.hide(&self.times);
         }
     }
 
@@ -160,12 +172,7 @@ impl<S: PacketStore> Keeper<S> {
         if !wanted.cuts.learn(number, from, until) {
             return Ok(());
         }
-        wanted.hidden = Coverage::default();
-        for (from, until) in wanted.cuts.inside(MARGIN_NS) {
-            for range in self.times.within(from, until) {
-                wanted.hidden.insert(range);
-            }
-        }
+        wanted.hide(&self.times);
         wanted.durable = false;
         for (packet, at) in self.pre_roll.since(ClockNs(wanted.from.0 - MARGIN_NS)) {
             if wanted.takes(ClockNs(at.0 + PACKET_NS)) {

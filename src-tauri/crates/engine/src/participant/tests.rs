@@ -199,3 +199,25 @@ fn a_closed_room_is_left_at_once_without_a_link() {
     assert!(!ends(&stage.tell(Input::RoomClosed)));
     assert!(ends(&stage.tell(Input::LinkClosed)));
 }
+
+#[test]
+fn what_is_kept_after_an_end_that_nobody_could_tell_is_not_given_away() {
+    let mut stage = Stage::linked();
+    stage.tell(Input::Message(ToParticipant::SpoolFrom { recording: TAKE, from: ClockNs(0) }));
+    stage.tell(Input::LinkClosed);
+    for _ in 0..200 {
+        stage.packet();
+    }
+    stage.tell(Input::Linked { id: None });
+    let until = ClockNs(1_000_000_000);
+    let told = stage.tell(Input::Message(ToParticipant::SpoolUntil { recording: TAKE, until }));
+    // With the margin of 100 ms behind the instant.
+    let [inventory] = inventories(&told)[..] else { panic!("{told:?}") };
+    assert!(inventory.complete);
+    assert_eq!(inventory.held, [IndexRange { segment: SEGMENT, from: SampleIndex(0), to: SampleIndex(52_800) }]);
+    let all = IndexRange { segment: SEGMENT, from: SampleIndex(0), to: SampleIndex(192_000) };
+    let sent = stage.tell(Input::Message(ToParticipant::Want { recording: TAKE, ranges: vec![all] }));
+    let bytes: usize = sent.iter().map(|output| if let Output::Bulk(bytes) = output { bytes.len() } else { 0 }).sum();
+    let one = stage.end.keeper.messages(TAKE, &[IndexRange { to: SampleIndex(960), ..all }]).unwrap();
+    assert_eq!(bytes, 55 * one.iter().map(Vec::len).sum::<usize>(), "55 packets of 20 ms");
+}

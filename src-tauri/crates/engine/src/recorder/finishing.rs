@@ -42,7 +42,7 @@ impl RecorderEnd {
         submitted: bool,
     ) {
         let length = Duration::from_millis(finished.duration_ms);
-        self.room(RoomInput::Recovered { recording, title, started_by: None, length, finalized: true });
+        self.room(RoomInput::Recovered { recording, title, notes: None, started_by: None, length, finalized: true });
         self.uploading.insert(recording, finished);
         if !submitted {
             self.finalizing.insert(recording);

@@ -8,7 +8,7 @@ use roomtone_protocol::channel::{Command, Peer, ToRecorder};
 use roomtone_protocol::signal::MemberChange;
 use roomtone_protocol::{ClockNs, CommandId, ErrorReport, ParticipantId, RecordingId, RoomId};
 
-use super::Reopened;
+use super::{GoingOn, Reopened};
 
 /// When something happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -187,6 +187,8 @@ pub enum Input {
         /// Which recording.
         recording: RecordingId,
     },
+    /// An earlier start was recording, and that goes on. The journal takes records already.
+    GoingOn(Box<GoingOn>),
     /// An earlier start left a journal without a file.
     FoundJournal {
         /// Which recording.

@@ -13,6 +13,7 @@ use roomtone_protocol::metadata::Metadata;
 use roomtone_protocol::{CommandId, ErrorReport, ParticipantId, RecordingId};
 use roomtone_recorder::BitDepth;
 use roomtone_relay::Relay;
+use roomtone_session::Config;
 use roomtone_storage::{PublishEvent, Publisher};
 use roomtone_transport::{
     LinkEvent, ParticipantEvent as DoorEvent, RecorderEndpoint, RecorderEvent, RecorderLink, local_link,
@@ -77,6 +78,7 @@ pub(super) enum Order {
 pub(super) struct Parts {
     pub(super) end: RecorderEnd,
     pub(super) desk: HostDesk,
+    pub(super) config: Config,
     pub(super) bit_depth: BitDepth,
     pub(super) endpoint: Arc<RecorderEndpoint>,
     pub(super) own_relay: Option<Relay>,

@@ -100,6 +100,7 @@ impl Engine {
                 self.found_take(metadata, true);
             }
         }
+        let mut journals = Vec::new();
         for unfinished in folder::unfinished(&self.parts.recordings)? {
             match unfinished {
                 Unfinished::Take(metadata) if !recovered.contains(&metadata.id) => {
@@ -108,12 +109,13 @@ impl Engine {
                 }
                 Unfinished::Take(_) => {}
                 Unfinished::Repair(recording) => self.handle(RecorderInput::FoundRepair { recording }),
-                Unfinished::Journal(recording, _) => {
+                Unfinished::Journal(recording, folder) => {
                     recovered.push(recording);
-                    self.handle(RecorderInput::FoundJournal { recording });
+                    journals.push((recording, folder));
                 }
             }
         }
+        self.take_up(&journals);
         Ok(recovered)
     }
 

@@ -4,6 +4,7 @@ mod desk;
 mod engine;
 mod finish;
 mod folder;
+mod going_on;
 mod reopen;
 mod room_file;
 mod shelf;
@@ -135,25 +136,24 @@ impl Host {
         });
         watch_list(catalog.watch(), inbox.clone());
         let opened = moment();
-        let room = Room::new(
-            opened.clock,
-            Config {
-                room: open.room,
-                name: name.clone(),
-                record_by: settings.record_by.unwrap_or_default(),
-                grace: settings.grace(),
-                epoch: start.epoch.0,
-                recording_enabled: settings.recording_enabled.unwrap_or(true),
-                time_limit: settings.time_limit(),
-                auto_record: settings.auto_record,
-                disk_bytes_per_sample: disk_bytes_per_sample(&settings),
-            },
-        );
+        let room_config = Config {
+            room: open.room,
+            name: name.clone(),
+            record_by: settings.record_by.unwrap_or_default(),
+            grace: settings.grace(),
+            epoch: start.epoch.0,
+            recording_enabled: settings.recording_enabled.unwrap_or(true),
+            time_limit: settings.time_limit(),
+            auto_record: settings.auto_record,
+            disk_bytes_per_sample: disk_bytes_per_sample(&settings),
+        };
+        let room = Room::new(opened.clock, room_config.clone());
         let shelf = shelf::Shelf::new(configured.bucket, catalog, open.room, name.clone(), data_dir);
         let setup = Setup { me: start.identity.participant(), room: open.room, name: name.clone() };
         let mut engine = Engine::new(Parts {
             end: RecorderEnd::new(opened, setup, room),
             desk: HostDesk { writer, shelf, publisher: Arc::clone(&publisher), recordings: recordings.clone() },
+            config: room_config,
             bit_depth: match settings.bit_depth {
                 Some(16) => BitDepth::Int16,
                 Some(32) => BitDepth::Float32,
