@@ -17,6 +17,7 @@ mod header;
 mod log;
 mod notes;
 mod runs;
+mod snapshot;
 mod track;
 
 use std::collections::BTreeMap;
@@ -31,6 +32,7 @@ pub use error::JournalError;
 pub use header::JOURNAL_SCHEMA;
 pub(crate) use log::sync_dir;
 pub use notes::{SessionNotes, TrackNotes};
+pub use snapshot::{JournalSnapshot, SnapshotPackets};
 pub use track::JournalPackets;
 
 use log::Log;

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use roomtone_packets::{Coverage, Packet, Record, Scanned, Scanner};
 use roomtone_protocol::{IndexRange, ParticipantId, RecordingId};
@@ -149,6 +149,11 @@ impl Track {
         self.log.replay(on_record)
     }
 
+    /// Where the packets lie: the index, and the files that it names.
+    pub(super) fn index(&self) -> (&Runs, &[PathBuf]) {
+        (&self.runs, self.log.files())
+    }
+
     /// A reader with descriptors of its own.
     pub(super) fn packets(&self) -> Result<JournalPackets<'_>, JournalError> {
         let files = self.log.files().iter().map(|path| File::open(path).map_err(JournalError::io(path)));
@@ -200,26 +205,31 @@ pub struct JournalPackets<'a> {
 
 impl PacketSource for JournalPackets<'_> {
     fn packets(&mut self, range: IndexRange) -> io::Result<Vec<Packet>> {
-        let mut packets = Vec::new();
-        let mut bytes = Vec::new();
-        for (file, from, to) in self.runs.of(range) {
-            let file = self.files.get_mut(usize::from(file)).expect("runs name files of their own track");
-            file.seek(SeekFrom::Start(from))?;
-            bytes.clear();
-            file.take(to - from).read_to_end(&mut bytes)?;
-            let mut scanner = Scanner::new(from);
-            scanner.push(&bytes);
-            while let Some(scanned) = scanner.next_at_end() {
-                if let Scanned::Record { record: Record::Packet(packet), .. } = scanned {
-                    let held = packet.range();
-                    if held.segment == range.segment && held.from < range.to && held.to > range.from {
-                        packets.push(packet);
-                    }
+        read(self.runs, &mut self.files, range)
+    }
+}
+
+/// The packets that hold any sample of a range, by rising index, no index twice.
+pub(super) fn read(runs: &Runs, files: &mut [File], range: IndexRange) -> io::Result<Vec<Packet>> {
+    let mut packets = Vec::new();
+    let mut bytes = Vec::new();
+    for (file, from, to) in runs.of(range) {
+        let file = files.get_mut(usize::from(file)).expect("runs name files of their own track");
+        file.seek(SeekFrom::Start(from))?;
+        bytes.clear();
+        file.take(to - from).read_to_end(&mut bytes)?;
+        let mut scanner = Scanner::new(from);
+        scanner.push(&bytes);
+        while let Some(scanned) = scanner.next_at_end() {
+            if let Scanned::Record { record: Record::Packet(packet), .. } = scanned {
+                let held = packet.range();
+                if held.segment == range.segment && held.from < range.to && held.to > range.from {
+                    packets.push(packet);
                 }
             }
         }
-        packets.sort_by_key(|packet| (packet.index, u16::MAX - packet.samples));
-        packets.dedup_by_key(|packet| packet.index);
-        Ok(packets)
     }
+    packets.sort_by_key(|packet| (packet.index, u16::MAX - packet.samples));
+    packets.dedup_by_key(|packet| packet.index);
+    Ok(packets)
 }
