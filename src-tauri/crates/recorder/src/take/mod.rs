@@ -367,7 +367,9 @@ impl Take {
                 self.copy()?;
             }
             self.file.finish(&wav, &self.settings.out, self.replaces)?;
-            self.save()?;
+            if let Err(error) = self.save() {
+                tracing::warn!(%error, "the state of a finished take is not kept; a repair would render all of it");
+            }
         }
         let metadata = report::metadata(snapshot, &self.timeline, self.settings.depth, options, markers, &wav);
         let path = self.settings.out.clone();
