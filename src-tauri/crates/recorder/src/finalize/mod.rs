@@ -131,7 +131,7 @@ pub struct Finished {
 
 impl Finished {
     /// Reads the file once more, for the hashes of the whole and of its parts: the head of a file is written last, so
-    /// they cannot be computed on the way. Costs about as much as a fifth of rendering it.
+    /// they cannot be computed on the way. Costs about a tenth of what rendering it does.
     ///
     /// # Errors
     /// [`FinalizeError::Io`]; the file is untouched.
