@@ -18,6 +18,7 @@ mod header;
 mod log;
 mod notes;
 mod runs;
+mod snapshot;
 mod track;
 
 use std::collections::BTreeMap;
@@ -33,6 +34,7 @@ use serde::{Deserialize, Serialize};
 pub use error::JournalError;
 pub use header::JOURNAL_SCHEMA;
 pub use notes::{SessionNotes, TrackNotes};
+pub use snapshot::{JournalSnapshot, SnapshotPackets};
 pub use track::JournalPackets;
 
 use log::{Folder, Log};
