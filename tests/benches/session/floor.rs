@@ -61,7 +61,9 @@ pub(crate) fn from_the_socket(tracks: &[Vec<Packet>], out: &Path) -> Option<f64>
             let watch = Stopwatch::start();
             for (number, round) in (0_u32..).zip(&encrypted) {
                 std::thread::sleep((BATCH * number).saturating_sub(watch.elapsed()));
-                round.iter().for_each(|packet| drop(sender.send_to(packet, address).unwrap()));
+                for packet in round {
+                    sender.send_to(packet, address).unwrap();
+                }
             }
         });
         let before = thread_s();

@@ -18,6 +18,8 @@ const SOURCE_S: usize = 280;
 const LONGEST_LIFE_MS: u64 = 6_000;
 /// What the last host records before Stop, in ms.
 const LAST_WORDS_MS: u64 = 3_000;
+/// Packets that may lie behind the end of a recording that was not stopped: what its last one begins in.
+const MARGIN: usize = 2;
 /// Frames in 10 ms, as exact as a start has to be.
 const TEN_MS: f64 = 480.0;
 
@@ -127,8 +129,9 @@ impl Room {
         if status["recording"].is_null() {
             status = stage.ask(&["record", &invite, "start"]).unwrap();
         }
-        let recording = status["recording"].as_str().unwrap();
-        host.recorded(recording, status["elapsed_ms"].as_u64().unwrap() + LAST_WORDS_MS);
+        let last = status["recording"].as_str().unwrap();
+        host.recorded(last, status["elapsed_ms"].as_u64().unwrap() + LAST_WORDS_MS);
+        let stopped_ms = now_unix_ms();
         stage.ask_within(&["record", &invite, "stop", "--wait"], PATIENCE * 2).unwrap();
         for person in people {
             no_panic(&person.stop(PATIENCE).unwrap().log);
@@ -140,7 +143,8 @@ impl Room {
             let key = key_of(&stage, &invite, recording);
             let file = stage.data_dir("host").join("bucket").join(key);
             survived.recordings += 1;
-            survived.packets += look(&file, tracks, at_ms, &what);
+            let stopped_ms = Some(stopped_ms).filter(|_| recording == last);
+            survived.packets += look(&file, tracks, at_ms, stopped_ms, &what);
         }
         no_panic(&host.program.stop(PATIENCE).unwrap().log);
         survived
@@ -158,14 +162,23 @@ fn key_of(stage: &Stage, invite: &str, recording: &str) -> String {
     found.unwrap_or_else(|| panic!("recording {recording}, of which there are packets, never reached the bucket"))
 }
 
-/// A file that any reader takes, that holds every packet, and everything at its true time. Returns the packets.
-fn look(file: &Path, tracks: &BTreeMap<String, TrackPackets>, at_ms: f64, what: &str) -> usize {
+/// A file that any reader takes, that holds every packet, and everything at its true time, up to the end or up to Stop.
+/// Returns the packets.
+fn look(
+    file: &Path,
+    tracks: &BTreeMap<String, TrackPackets>,
+    at_ms: f64,
+    stopped_ms: Option<f64>,
+    what: &str,
+) -> usize {
     let metadata = std::fs::read(file.with_extension("json")).unwrap_or_else(|error| panic!("{what}: {error}"));
     let metadata: Value = serde_json::from_slice(&metadata).unwrap();
     let channels = metadata["channels"].as_array().unwrap();
     let reading = readers::all(file);
     assert_eq!((reading.channels, reading.rate), (channels.len() as u64, 48_000), "{what}");
     assert_eq!(metadata["frames"], reading.frames, "{what}");
+    let ended_ms = unix_ms(metadata["ended_at"].as_str().unwrap());
+    assert!(stopped_ms.is_none_or(|stopped_ms| ended_ms >= stopped_ms), "{what} ends before Stop: {metadata}");
     let wav = Wav::read(file);
     let mut count = 0;
     for (participant, packets) in tracks {
@@ -173,7 +186,10 @@ fn look(file: &Path, tracks: &BTreeMap<String, TrackPackets>, at_ms: f64, what: 
         let index = index.unwrap_or_else(|| panic!("{what}: {participant} has no channel in {metadata}"));
         let (channel, name) = (&wav.channels[index], channels[index]["name"].as_str().unwrap());
         let what = format!("{what}, {name}");
-        count += all_in(packets, channel, &what);
+        let found = all_in(packets, channel, &what);
+        count += found.packets;
+        // Only Stop may cut anything off: until people hear of it, they go on sending.
+        assert!(stopped_ms.is_some() || found.behind <= MARGIN, "{what}: {found:?}");
         let speaker = PEOPLE.iter().find(|person| person.0 == name).unwrap().1;
         let began = (at_ms - unix_ms(metadata["started_at"].as_str().unwrap())) * SAMPLE_RATE as f64 / 1000.0;
         for mark in read_time_code(channel, speaker) {
