@@ -128,7 +128,7 @@ impl RecorderEnd {
 
     fn take_in(&mut self, desk: &mut dyn Desk, input: Input) {
         match input {
-            Input::Tick => self.step(),
+            Input::Tick => self.step(desk),
             Input::Relay { connected: true } => self.room(RoomInput::RelayBack),
             Input::Relay { connected: false } => self.room(RoomInput::RelayLost),
             Input::Member { participant, change } => self.member(desk, participant, change),
@@ -204,10 +204,8 @@ impl RecorderEnd {
             if let Some(track) = take.tracks.get_mut(&participant) {
                 track.backfill.handle(BackfillInput::LinkDown);
                 // The last word on what was held, should nobody come back to send it.
-                if let Some(inventory) = track.backfill.inventory().filter(|inventory| !inventory.complete)
-                    && !desk.append(take.recording, participant, Record::Inventory(inventory.clone()))
-                {
-                    tracing::warn!("the disk is behind; an inventory is not in the journal");
+                if let Some(inventory) = track.backfill.inventory().filter(|inventory| !inventory.complete).cloned() {
+                    take.note(desk, Some(participant), Record::Inventory(inventory));
                 }
             }
         }
@@ -221,9 +219,7 @@ impl RecorderEnd {
         for take in self.takes.values_mut() {
             if let Some(track) = take.tracks.get_mut(&participant) {
                 track.left = true;
-                if !desk.note(take.recording, gone.clone()) {
-                    tracing::warn!("the disk is behind; a goodbye is not in the journal");
-                }
+                take.note(desk, None, gone.clone());
             }
         }
         self.room(RoomInput::Left { participant });
@@ -263,7 +259,7 @@ impl RecorderEnd {
         }
     }
 
-    fn step(&mut self) {
+    fn step(&mut self, desk: &mut dyn Desk) {
         let now = self.now.clock;
         if self.room.next_deadline().is_some_and(|deadline| deadline <= now) {
             self.room(RoomInput::Tick);
@@ -272,6 +268,7 @@ impl RecorderEnd {
             return;
         }
         self.step_at = ClockNs(now.0 + STEP_NS);
+        self.takes.values_mut().for_each(|take| take.catch_up(desk));
         self.ask_for_missing();
         let links = &self.links;
         let settled = |take: &&OpenTake| take.settled(now, |participant| links.contains_key(&participant));

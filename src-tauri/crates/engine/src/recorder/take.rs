@@ -1,10 +1,12 @@
 //! A recording from Record until its journal is whole.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
-use roomtone_packets::Coverage;
+use roomtone_packets::{Coverage, Record};
 use roomtone_protocol::{ClockNs, ParticipantId, RecordingId};
 use roomtone_recorder::Backfill;
+
+use super::Desk;
 
 /// How long after Stop the recorder waits for somebody who is connected and still sends what is missing. A minute of
 /// outage is half a thousand kilobytes: seconds on the slowest link that carries a call.
@@ -24,6 +26,8 @@ pub(super) struct OpenTake {
     pub(super) tracks: BTreeMap<ParticipantId, TakeTrack>,
     /// The journal could not be written: nothing is taken any more.
     pub(super) failed: bool,
+    /// Notes that the disk had no time for, in order. Nobody sends them again, and without them packets have no place.
+    owed: VecDeque<(Option<ParticipantId>, Record)>,
 }
 
 /// One participant's part of it.
@@ -53,18 +57,50 @@ impl TakeTrack {
 
 impl OpenTake {
     pub(super) fn new(recording: RecordingId, from: ClockNs) -> Self {
-        Self { recording, from, until: None, channels: Vec::new(), tracks: BTreeMap::new(), failed: false }
+        Self {
+            recording,
+            from,
+            until: None,
+            channels: Vec::new(),
+            tracks: BTreeMap::new(),
+            failed: false,
+            owed: VecDeque::new(),
+        }
+    }
+
+    /// Notes something of the whole recording, or of somebody's track, as soon as the disk has time.
+    pub(super) fn note(&mut self, desk: &mut dyn Desk, track: Option<ParticipantId>, record: Record) {
+        if self.owed.is_empty() && write(desk, self.recording, track, &record) {
+            return;
+        }
+        self.owed.push_back((track, record));
+    }
+
+    /// Writes what the disk had no time for when it came.
+    pub(super) fn catch_up(&mut self, desk: &mut dyn Desk) {
+        while let Some((track, record)) = self.owed.front()
+            && write(desk, self.recording, *track, record)
+        {
+            self.owed.pop_front();
+        }
     }
 
     /// Whether waiting longer can bring anything. `connected` tells whether somebody's link is up.
     pub(super) fn settled(&self, now: ClockNs, connected: impl Fn(ParticipantId) -> bool) -> bool {
-        let Some(until) = self.until else { return false };
+        let Some(until) = self.until.filter(|_| self.owed.is_empty()) else { return false };
         let waited = now.0 - until.0;
         self.channels.iter().all(|participant| {
             let Some(track) = self.tracks.get(participant) else { return true };
             let patience = if connected(*participant) { CONNECTED_NS } else { AWAY_NS };
             track.whole() || (track.left && !connected(*participant)) || waited >= patience
         })
+    }
+}
+
+fn write(desk: &mut dyn Desk, recording: RecordingId, track: Option<ParticipantId>, record: &Record) -> bool {
+    match track {
+        Some(participant) => desk.append(recording, participant, record.clone()),
+        None => desk.note(recording, record.clone()),
     }
 }
 

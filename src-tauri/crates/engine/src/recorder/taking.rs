@@ -21,8 +21,10 @@ impl RecorderEnd {
     ) {
         let header =
             RecordingHeader { recording, room_id: self.setup.room, room: self.setup.name.clone(), title, started_by };
-        self.takes.insert(recording, OpenTake::new(recording, at));
-        let open = desk.open(recording, header) && desk.note(recording, self.interval_record(IntervalEdge::Start, at));
+        let mut take = OpenTake::new(recording, at);
+        let open = desk.open(recording, header);
+        take.note(desk, None, self.interval_record(IntervalEdge::Start, at));
+        self.takes.insert(recording, take);
         if !open {
             self.journal_failed(recording, "the disk is too slow to begin a recording");
         }
@@ -32,9 +34,7 @@ impl RecorderEnd {
         let stop = self.interval_record(IntervalEdge::Stop, at);
         let Some(take) = self.takes.get_mut(&recording) else { return };
         take.until = Some(at);
-        if !desk.note(recording, stop) {
-            tracing::warn!(%recording, "the disk is behind; the end of the recording is noted when it is finalized");
-        }
+        take.note(desk, None, stop);
         let people: Vec<_> = take.channels.clone();
         people.into_iter().for_each(|participant| self.announce(participant));
     }
@@ -50,15 +50,10 @@ impl RecorderEnd {
         let Some(take) = self.takes.get_mut(&recording) else { return };
         take.channels.push(participant);
         take.tracks.entry(participant).or_default();
-        let named = Record::Name(NameGiven { participant, name });
-        let given = Record::Channel(ChannelGiven { participant, index });
-        let track = self.tracks.entry(participant).or_default();
-        let mut known = track.records().into_iter();
-        let written = desk.note(recording, named)
-            && desk.note(recording, given)
-            && known.all(|record| desk.append(recording, participant, record));
-        if !written {
-            self.journal_failed(recording, "the disk is too slow to take another channel");
+        take.note(desk, None, Record::Name(NameGiven { participant, name }));
+        take.note(desk, None, Record::Channel(ChannelGiven { participant, index }));
+        for known in self.tracks.entry(participant).or_default().records() {
+            take.note(desk, Some(participant), known);
         }
         self.announce(participant);
     }

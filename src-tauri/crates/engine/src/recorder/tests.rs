@@ -14,11 +14,12 @@ const ADA: ParticipantId = ParticipantId::from_bytes([1; 16]);
 const TAKE: RecordingId = RecordingId::from_bytes([9; 16]);
 const SEGMENT: SegmentKey = SegmentKey { epoch: WakeEpoch(1), segment: SegmentId(0) };
 
-/// A disk that takes everything but packets, if it is too slow for them.
+/// A disk that is too slow for tracks now and then.
 #[derive(Default)]
 struct TestDesk {
     slow: bool,
     packets: Vec<Packet>,
+    notes: Vec<Record>,
     archived: BTreeSet<RecordingId>,
 }
 
@@ -29,12 +30,15 @@ impl Desk for TestDesk {
 
     fn append(&mut self, _: RecordingId, _: ParticipantId, record: Record) -> bool {
         match record {
-            Record::Packet(_) if self.slow => false,
+            _ if self.slow => false,
             Record::Packet(packet) => {
                 self.packets.push(packet);
                 true
             }
-            _ => true,
+            record => {
+                self.notes.push(record);
+                true
+            }
         }
     }
 
@@ -192,6 +196,18 @@ fn what_the_disk_has_no_time_for_is_asked_for_again() {
     );
     room.tell(Input::Bulk { from: ADA, records });
     assert_eq!(room.desk.packets.iter().map(|packet| packet.index.0).collect::<Vec<_>>(), [960, 0]);
+}
+
+#[test]
+fn a_segment_that_the_disk_has_no_time_for_is_noted_later() {
+    let mut stage = Stage::with_ada();
+    stage.ask(Command::Start { title: None });
+    stage.desk.slow = true;
+    stage.say(segment());
+    stage.desk.slow = false;
+    stage.after(100);
+    let segments = stage.desk.notes.iter().filter(|note| matches!(note, Record::Segment(_)));
+    assert_eq!(segments.count(), 1, "nobody sends it again, and its packets would have no place");
 }
 
 #[test]

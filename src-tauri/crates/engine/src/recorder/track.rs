@@ -165,13 +165,10 @@ impl RecorderEnd {
             self.outcome_for_spool(desk, participant, recording);
             return;
         };
-        let Some(track) = take.tracks.get_mut(&participant) else { return };
-        if inventory.complete {
-            let record = Record::Inventory(inventory.clone());
-            if !desk.append(recording, participant, record) {
-                tracing::warn!("the disk is behind; an inventory is not in the journal");
-            }
+        if inventory.complete && take.tracks.contains_key(&participant) {
+            take.note(desk, Some(participant), Record::Inventory(inventory.clone()));
         }
+        let Some(track) = take.tracks.get_mut(&participant) else { return };
         track.backfill.handle(BackfillInput::Inventory(inventory));
         if track.safe() {
             let ranges = track.durable.iter().collect();
@@ -268,11 +265,9 @@ impl RecorderEnd {
     }
 
     /// Into the journals of all recordings that the track takes part in.
-    fn journal_track(&self, desk: &mut dyn Desk, participant: ParticipantId, record: &Record) {
-        for take in self.takes.values().filter(|take| !take.failed && take.tracks.contains_key(&participant)) {
-            if !desk.append(take.recording, participant, record.clone()) {
-                tracing::warn!("the disk is behind; a note on a track's clock is not in the journal");
-            }
+    fn journal_track(&mut self, desk: &mut dyn Desk, participant: ParticipantId, record: &Record) {
+        for take in self.takes.values_mut().filter(|take| !take.failed && take.tracks.contains_key(&participant)) {
+            take.note(desk, Some(participant), record.clone());
         }
     }
 }
