@@ -211,6 +211,14 @@ fn a_segment_that_the_disk_has_no_time_for_is_noted_later() {
 }
 
 #[test]
+fn a_spool_of_a_recording_that_is_forgotten_is_told_once_a_link_that_it_is_over() {
+    let mut stage = Stage::with_ada();
+    let over = ToParticipant::SpoolUntil { recording: TAKE, until: ClockNs(0) };
+    assert_eq!(sent(&stage.say(holds(960, false))), [&over]);
+    assert_eq!(sent(&stage.say(holds(960, true))), [] as [&ToParticipant; 0], "it answers each time");
+}
+
+#[test]
 fn safe_to_quit_is_what_survives_a_power_cut() {
     let mut room = Stage::with_ada();
     room.ask(Command::Start { title: None });

@@ -1,6 +1,6 @@
 //! What the recorder knows of one participant across links and recordings, and what arrives from them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use roomtone_packets::{ClockExchange, MutedFrom, Packet, Record, Scanned, Scanner};
 use roomtone_protocol::channel::{Alarm, Anchor, Command, Inventory, Peer, Segment, ToParticipant, ToRecorder};
@@ -31,6 +31,9 @@ pub(super) struct Track {
     mute: Option<MutedFrom>,
     /// An exchange has been seen on the link that is up, so that instants can be told on the participant's clock.
     pub(super) compared: bool,
+    /// Recordings that take nothing any more, as the link that is up was told. Its answer is an inventory, which must not
+    /// be answered in the same way for ever.
+    told_over: BTreeSet<RecordingId>,
 }
 
 /// Raw exchanges that a journal of a new recording is told; older ones say nothing about it.
@@ -39,6 +42,7 @@ const EXCHANGES_KEPT: usize = 64;
 impl Track {
     pub(super) fn link_changed(&mut self) {
         self.compared = false;
+        self.told_over.clear();
     }
 
     /// What a journal must know to place the track's packets.
@@ -185,8 +189,13 @@ impl RecorderEnd {
             return;
         }
         let now = self.now.clock;
-        let told = self.tracks.get(&participant).and_then(|track| track.clock.to_participant(now));
-        if let Some(until) = told.filter(|_| self.room.recording(now, recording).is_none()) {
+        if self.room.recording(now, recording).is_some() {
+            return;
+        }
+        let Some(track) = self.tracks.get_mut(&participant) else { return };
+        if let Some(until) = track.clock.to_participant(now)
+            && track.told_over.insert(recording)
+        {
             self.send(participant, ToParticipant::SpoolUntil { recording, until });
         }
     }
