@@ -9,12 +9,24 @@ use crate::tally::Tally;
 use crate::workspace::Workspace;
 use crate::{bindings, licences, need, package_manager, step, tool};
 
+/// Sessions that the simulation plays with `--long`.
+const LONG_SEEDS: &str = "5000";
+
+/// How much of what can be repeated with other random numbers is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Length {
+    /// What a change waits for: minutes.
+    Ci,
+    /// What a night has time for.
+    Long,
+}
+
 /// Runs them. The last line of stdout counts the tests, whether or not all went well.
-pub(crate) fn run(workspace: &Workspace) -> ExitCode {
+pub(crate) fn run(workspace: &Workspace, length: Length) -> ExitCode {
     let watch = Stopwatch::start();
     let mut tally = Tally::default();
     let mut left_out = Vec::new();
-    let done = every_check(workspace, &mut tally, &mut left_out);
+    let done = every_check(workspace, length, &mut tally, &mut left_out);
     // Said here rather than by the caller: nothing may come after the count.
     if let Err(failure) = &done {
         println!("\n{failure}");
@@ -27,7 +39,12 @@ pub(crate) fn run(workspace: &Workspace) -> ExitCode {
     if done.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn every_check(workspace: &Workspace, tally: &mut Tally, left_out: &mut Vec<&'static str>) -> Result<(), Failure> {
+fn every_check(
+    workspace: &Workspace,
+    length: Length,
+    tally: &mut Tally,
+    left_out: &mut Vec<&'static str>,
+) -> Result<(), Failure> {
     step::run(
         "format",
         &mut workspace.cargo(&["fmt", "--all", "--", "--check"]),
@@ -57,6 +74,9 @@ fn every_check(workspace: &Workspace, tally: &mut Tally, left_out: &mut Vec<&'st
     let generated = bindings::fresh_directory(workspace)?;
     let mut tests = workspace.cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]);
     tests.env("TS_RS_EXPORT_DIR", &generated).env("ROOMTONE_WEED", &weed);
+    if length == Length::Long {
+        tests.env("ROOMTONE_SEEDS", LONG_SEEDS);
+    }
     step::run_counted("tests", &mut tests, tally, "each failed test says why above; run one with cargo test NAME")?;
     step::measured("generated TypeScript", "compare with ui/src/bindings", || {
         bindings::compare(workspace, &generated)

@@ -18,12 +18,14 @@ mod workspace;
 
 use std::process::ExitCode;
 
+use checks::Length;
 use workspace::Workspace;
 
 const HELP: &str = "\
 cargo xtask run [--headless]   install what is missing, build Roomtone and open its window; without a display
                                (or with --headless) record a 20-second session of three synthetic speakers
-cargo xtask test               install what the tests need and run every check that CI runs
+cargo xtask test [--long]      install what the tests need and run every check that CI runs; --long plays thousands of
+                               simulated sessions where CI plays hundreds
 cargo xtask bench              measure what a recording of eight people costs, in processor time, memory and waiting
 
 CARGO_TARGET_DIR    where everything that is built, fetched or recorded goes (default: target)
@@ -38,7 +40,8 @@ fn main() -> ExitCode {
         ["run"] => Workspace::locate().and_then(|workspace| window::run(&workspace)).map(done),
         ["run", "--headless"] => Workspace::locate().and_then(|workspace| session::run(&workspace)).map(done),
         ["bench"] => Workspace::locate().and_then(|workspace| bench::run(&workspace)).map(done),
-        ["test"] => Workspace::locate().map(|workspace| checks::run(&workspace)),
+        ["test"] => Workspace::locate().map(|workspace| checks::run(&workspace, Length::Ci)),
+        ["test", "--long"] => Workspace::locate().map(|workspace| checks::run(&workspace, Length::Long)),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             Ok(ExitCode::SUCCESS)
