@@ -47,8 +47,7 @@ pub(crate) fn decide(journal: &mut Journal) {
     for participant in participants {
         let mut clock = TrackClock::default();
         journal.replay(participant, |record| clock.restore(&record)).expect("the disk is in memory");
-        let segments: Vec<_> = clock.segments().collect();
-        for stretch in segments.into_iter().filter_map(|segment| clock.stretch(segment)) {
+        for stretch in clock.conclude(None) {
             journal.append(participant, &Record::MapStretch(stretch)).expect("the disk is in memory");
         }
     }

@@ -82,7 +82,7 @@ impl Recorder {
 
     fn message(&mut self, now: ClockNs, number: u8, message: ToRecorder) {
         match message {
-            ToRecorder::Hello(_) => {}
+            ToRecorder::Hello(_) | ToRecorder::Alarm(_) => {}
             ToRecorder::Segment(segment) => {
                 self.clock.on_segment(&segment);
                 self.note(&Record::Segment(segment));

@@ -7,6 +7,7 @@ mod failure;
 mod fuzz;
 mod level_line;
 mod licences;
+mod long;
 mod need;
 mod package_manager;
 mod session;
@@ -24,7 +25,8 @@ use workspace::Workspace;
 const HELP: &str = "\
 cargo xtask run [--headless]   install what is missing, build Roomtone and open its window; without a display
                                (or with --headless) record a 20-second session of three synthetic speakers
-cargo xtask test               install what the tests need and run every check that CI runs
+cargo xtask test [--long]      install what the tests need and run every check that CI runs; with --long, random
+                               tests run thousands of times, and people come and go for eight hours
 cargo xtask bench              measure what a recording of eight people costs, in processor time, memory and waiting
 cargo xtask fuzz               try everything that reads foreign bytes with libFuzzer, a minute each
 
@@ -44,7 +46,8 @@ fn main() -> ExitCode {
         ["run", "--headless"] => Workspace::locate().and_then(|workspace| session::run(&workspace)).map(done),
         ["bench"] => Workspace::locate().and_then(|workspace| bench::run(&workspace)).map(done),
         ["fuzz"] => Workspace::locate().and_then(|workspace| fuzz::run(&workspace, FUZZ_SECONDS)).map(done),
-        ["test"] => Workspace::locate().map(|workspace| checks::run(&workspace)),
+        ["test"] => Workspace::locate().map(|workspace| checks::run(&workspace, &[])),
+        ["test", "--long"] => Workspace::locate().map(|workspace| checks::run(&workspace, long::VARIANTS)),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             Ok(ExitCode::SUCCESS)

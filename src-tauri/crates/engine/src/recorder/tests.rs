@@ -228,6 +228,17 @@ fn a_spool_of_a_recording_that_is_forgotten_is_told_once_a_link_that_it_is_over(
 }
 
 #[test]
+fn a_packet_that_overtakes_the_word_of_its_device_is_not_taken_for_the_old_ones() {
+    let mut stage = Stage::with_ada();
+    stage.ask(Command::Start { title: None });
+    stage.say(segment());
+    stage.tell(Input::Media { from: ADA, timestamp: 960, opus: opus() });
+    // The next device begins 7.1 packets later, and its segment is still on its way.
+    stage.tell(Input::Media { from: ADA, timestamp: 960 * 7 + 96, opus: opus() });
+    assert_eq!(stage.desk.packets.iter().map(|packet| packet.index.0).collect::<Vec<_>>(), [960]);
+}
+
+#[test]
 fn safe_to_quit_is_what_survives_a_power_cut() {
     let mut room = Stage::with_ada();
     room.ask(Command::Start { title: None });

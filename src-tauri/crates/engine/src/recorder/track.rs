@@ -82,6 +82,14 @@ impl Track {
         }
     }
 
+    /// Whether a live packet is of this segment. The first packets of a device overtake the message that announces it, and
+    /// look as if they belonged to the one before; but packets of a segment follow each other from its first sample on.
+    fn may_hold(&self, key: SegmentKey, index: SampleIndex, samples: u16) -> bool {
+        let segment = self.segments.iter().find(|segment| segment.segment == key);
+        let into = segment.and_then(|segment| index.0.checked_sub(segment.first.0));
+        into.is_some_and(|into| into.is_multiple_of(u64::from(samples)))
+    }
+
     fn compare(&mut self, exchange: ClockExchange) {
         self.clock.on_exchange(&exchange);
         self.compared = true;
@@ -100,7 +108,9 @@ impl RecorderEnd {
     pub(super) fn media(&mut self, desk: &mut dyn Desk, participant: ParticipantId, timestamp: u32, opus: Vec<u8>) {
         let place = self.tracks.get(&participant).and_then(|track| track.clock.extend(timestamp));
         // Without a segment to belong to, the packet is asked for again once its segment is known.
-        if let (Some((segment, index)), Some(samples)) = (place, packet_samples(&opus)) {
+        if let (Some((segment, index)), Some(samples)) = (place, packet_samples(&opus))
+            && self.tracks.get(&participant).is_some_and(|track| track.may_hold(segment, index, samples))
+        {
             self.received(desk, participant, Packet { segment, index, samples, opus }, true);
         }
     }

@@ -123,6 +123,11 @@ impl Log {
         &*self.folder.disk
     }
 
+    /// The same, for readers that outlive the log.
+    pub(super) fn shared_disk(&self) -> Arc<dyn Disk> {
+        Arc::clone(&self.folder.disk)
+    }
+
     /// Writes one record. After an error the file is closed for good.
     pub(super) fn append(&mut self, record: &Record) -> Result<Place, Unwritten> {
         if self.open.is_none() {

@@ -18,6 +18,7 @@ mod header;
 mod log;
 mod notes;
 mod runs;
+mod snapshot;
 mod track;
 
 use std::collections::BTreeMap;
@@ -33,6 +34,7 @@ use serde::{Deserialize, Serialize};
 pub use error::JournalError;
 pub use header::JOURNAL_SCHEMA;
 pub use notes::{SessionNotes, TrackNotes};
+pub use snapshot::{JournalSnapshot, SnapshotPackets};
 pub use track::JournalPackets;
 
 use log::{Folder, Log};
@@ -229,14 +231,13 @@ impl Journal {
     /// What the recording is called: as it was described last, else as it began.
     #[must_use]
     pub fn title(&self) -> Option<&str> {
-        let described = self.notes.described.as_ref().map(|described| &described.title);
-        described.unwrap_or(&self.header.title).as_deref()
+        self.notes.title(&self.header)
     }
 
     /// What people noted about the recording.
     #[must_use]
     pub fn description(&self) -> Option<&str> {
-        self.notes.described.as_ref()?.notes.as_deref()
+        self.notes.description()
     }
 
     /// The folder.

@@ -21,7 +21,7 @@ const GROWING_RUNS: usize = 2;
 /// Identifies a run and sorts it: segment, first sample, file, offset.
 type Key = (SegmentKey, u64, u32, u64);
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Runs {
     /// To (last sample of all plus one, end of the piece of file).
     runs: BTreeMap<Key, (u64, u64)>,

@@ -1,8 +1,10 @@
 //! One participant's part of the journal.
 
 use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
 
-use roomtone_disk::ReadFile;
+use roomtone_disk::{Disk, ReadFile};
 use roomtone_packets::{Coverage, Packet, Record, Scanned, Scanner};
 use roomtone_protocol::{IndexRange, ParticipantId, RecordingId};
 use serde::{Deserialize, Serialize};
@@ -178,6 +180,11 @@ impl Track {
         self.log.replay(on_record)
     }
 
+    /// Where the packets lie: the index, the files that it names, and the disk that they are on.
+    pub(super) fn index(&self) -> (&Runs, &[PathBuf], Arc<dyn Disk>) {
+        (&self.runs, self.log.files(), self.log.shared_disk())
+    }
+
     /// A reader with descriptors of its own.
     pub(super) fn packets(&self) -> Result<JournalPackets<'_>, JournalError> {
         let disk = self.log.disk();
@@ -232,33 +239,38 @@ pub struct JournalPackets<'a> {
 
 impl PacketSource for JournalPackets<'_> {
     fn packets(&mut self, range: IndexRange) -> io::Result<Vec<Packet>> {
-        let mut packets = Vec::new();
-        let mut bytes = Vec::new();
-        for (file, from, to) in self.runs.of(range) {
-            let file = usize::try_from(file).ok().and_then(|file| self.files.get_mut(file));
-            let file = file.expect("runs name files of their own track");
-            bytes.resize(usize::try_from(to - from).expect("runs are bounded"), 0);
-            let mut filled = 0;
-            while filled < bytes.len() {
-                match file.read_at(from + filled as u64, &mut bytes[filled..])? {
-                    0 => break,
-                    read => filled += read,
-                }
+        read(self.runs, &mut self.files, range)
+    }
+}
+
+/// The packets that hold any sample of a range, by rising index, no index twice.
+pub(super) fn read(runs: &Runs, files: &mut [Box<dyn ReadFile>], range: IndexRange) -> io::Result<Vec<Packet>> {
+    let mut packets = Vec::new();
+    let mut bytes = Vec::new();
+    for (file, from, to) in runs.of(range) {
+        let file = usize::try_from(file).ok().and_then(|file| files.get_mut(file));
+        let file = file.expect("runs name files of their own track");
+        bytes.resize(usize::try_from(to - from).expect("runs are bounded"), 0);
+        let mut filled = 0;
+        while filled < bytes.len() {
+            match file.read_at(from + filled as u64, &mut bytes[filled..])? {
+                0 => break,
+                read => filled += read,
             }
-            bytes.truncate(filled);
-            let mut scanner = Scanner::new(from);
-            scanner.push(&bytes);
-            while let Some(scanned) = scanner.next_at_end() {
-                if let Scanned::Record { record: Record::Packet(packet), .. } = scanned {
-                    let held = packet.range();
-                    if held.segment == range.segment && held.from < range.to && held.to > range.from {
-                        packets.push(packet);
-                    }
+        }
+        bytes.truncate(filled);
+        let mut scanner = Scanner::new(from);
+        scanner.push(&bytes);
+        while let Some(scanned) = scanner.next_at_end() {
+            if let Scanned::Record { record: Record::Packet(packet), .. } = scanned {
+                let held = packet.range();
+                if held.segment == range.segment && held.from < range.to && held.to > range.from {
+                    packets.push(packet);
                 }
             }
         }
-        packets.sort_by_key(|packet| (packet.index, u16::MAX - packet.samples));
-        packets.dedup_by_key(|packet| packet.index);
-        Ok(packets)
     }
+    packets.sort_by_key(|packet| (packet.index, u16::MAX - packet.samples));
+    packets.dedup_by_key(|packet| packet.index);
+    Ok(packets)
 }
