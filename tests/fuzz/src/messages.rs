@@ -46,6 +46,9 @@ struct Recorder {
 impl Recorder {
     fn new() -> Self {
         let config = Config {
+            auto_record: Some(2),
+            time_limit: None,
+            disk_bytes_per_sample: 3,
             room: RoomId::from_bytes([2; 16]),
             name: "Studio".to_owned(),
             record_by: RecordBy::Everyone,

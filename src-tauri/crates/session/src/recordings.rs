@@ -141,7 +141,7 @@ impl Recordings {
 
     /// Notes why a recording ended although nobody wanted that.
     pub(crate) fn cut_short(&mut self, recording: RecordingId, why: String) {
-        if let Some(ended) = self.ended.iter_mut().find(|ended| ended.recording == recording) {
+        if let Some(ended) = self.ended_mut(recording) {
             ended.cut_short = Some(why);
         }
     }

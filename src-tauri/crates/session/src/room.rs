@@ -121,8 +121,7 @@ impl Room {
             }
             Input::CutShort { recording, reason, hint } => {
                 if self.recordings.current_id() == Some(recording) {
-                    self.end(now);
-                    self.recordings.cut_short(recording, texts::failure(&reason, &hint));
+                    self.cut_short(now, recording, &reason, &hint);
                 }
             }
             Input::Trouble { recording, trouble } => {
@@ -132,8 +131,15 @@ impl Room {
             Input::Recovered { recording, title, notes, started_by, length, finalized } => {
                 let described = described(title.as_deref(), notes.as_deref());
                 let stage = if finalized { Stage::Uploading { trouble: None } } else { Stage::Finalizing };
-                let (markers, cut_short) = (0, None);
-                self.recordings.recover(Ended { recording, described, started_by, length, markers, cut_short, stage });
+                self.recordings.recover(Ended {
+                    recording,
+                    described,
+                    started_by,
+                    length,
+                    markers: 0,
+                    cut_short: None,
+                    stage,
+                });
             }
             Input::Continued(continued) => self.go_on(now, *continued),
             Input::AutoStart { fresh } => {
@@ -210,6 +216,12 @@ impl Room {
             self.auto_record.ended();
             self.outputs.push_back(Output::End { recording, at });
         }
+    }
+
+    /// Ends the current recording although nobody wanted that, and has everybody told why.
+    pub(crate) fn cut_short(&mut self, at: ClockNs, recording: RecordingId, reason: &str, hint: &str) {
+        self.end(at);
+        self.recordings.cut_short(recording, texts::failure(reason, hint));
     }
 
     pub(crate) fn tell(&mut self, participant: ParticipantId, change: PersonChange) {
