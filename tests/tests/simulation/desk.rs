@@ -140,4 +140,8 @@ impl Desk for HostDisk {
     fn is_archived(&self, _: RecordingId) -> bool {
         false
     }
+
+    fn is_discarded(&self, _: RecordingId) -> bool {
+        false
+    }
 }

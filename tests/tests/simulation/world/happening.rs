@@ -113,7 +113,9 @@ impl World {
                     self.tell_person(person, ParticipantInput::Leave);
                 }
             }
-            Action::Start(person) => self.request(person, roomtone_protocol::channel::Command::Start { title: None }),
+            Action::Start(person) => {
+                self.request(person, roomtone_protocol::channel::Command::Start { title: None, notes: None })
+            }
             Action::Stop(person) => self.request(person, roomtone_protocol::channel::Command::Stop),
             Action::Outage(person, seconds) => self.outage(person, seconds),
             Action::Crash(person, seconds) => {

@@ -20,6 +20,9 @@ use crate::oracle;
 use crate::random::Random;
 use crate::truth::RecordingTruth;
 
+/// Three bytes a sample, as in files of 24 bits.
+const BYTES_PER_SAMPLE: u32 = 3;
+
 /// How long a room goes on with nobody present.
 const GRACE: Duration = Duration::from_secs(120);
 
@@ -74,8 +77,16 @@ impl World {
             grace: GRACE,
             epoch: self.host.epoch,
             recording_enabled: true,
+            time_limit: None,
+            auto_record: None,
+            disk_bytes_per_sample: BYTES_PER_SAMPLE,
         };
-        let setup = Setup { me: self.host.id, room: self.host.room, name: "Simulation".into() };
+        let setup = Setup {
+            me: self.host.id,
+            room: self.host.room,
+            name: "Simulation".into(),
+            disk_bytes_per_sample: BYTES_PER_SAMPLE,
+        };
         self.host.end = Some(RecorderEnd::new(moment, setup, Room::new(moment.clock, config)));
         self.host.tick = None;
         self.truth.met.clear();
@@ -213,6 +224,12 @@ impl World {
                     self.send_down(person, link, Down::Message(message));
                 }
             }
+            RecorderOutput::ReopenJournal { recording } => {
+                // What comes after the file is made is not part of these sessions: the disk says no.
+                let result = Err("this disk keeps no journals of the past".to_owned());
+                self.tell_host(RecorderInput::JournalReopened { recording, result });
+            }
+            RecorderOutput::Discard { recording } => self.tell_host(RecorderInput::Buried { recording }),
             RecorderOutput::Finalize { recording, maps } => self.finalize(recording, Some(maps)),
             RecorderOutput::FinalizeFound { recording } => self.finalize(recording, None),
             RecorderOutput::Publish { recording } => {
@@ -235,6 +252,10 @@ impl World {
             | RecorderOutput::Shelf { .. }
             | RecorderOutput::PublishState(_)
             | RecorderOutput::CloseRoom
+            | RecorderOutput::CloseJournal { .. }
+            | RecorderOutput::FinalizeAgain { .. }
+            | RecorderOutput::Describe { .. }
+            | RecorderOutput::WantsRecording
             | RecorderOutput::Event(_) => {}
         }
     }

@@ -213,7 +213,7 @@ fn what_the_disk_has_no_time_for_is_asked_for_again() {
 #[test]
 fn a_segment_that_the_disk_has_no_time_for_is_noted_later() {
     let mut stage = Stage::with_ada();
-    stage.ask(Command::Start { title: None });
+    stage.ask(Command::Start { title: None, notes: None });
     stage.desk.slow = true;
     stage.say(segment());
     stage.desk.slow = false;
@@ -235,7 +235,7 @@ fn a_spool_of_a_recording_that_is_forgotten_is_told_once_a_link_that_it_is_over(
 #[test]
 fn a_packet_that_overtakes_the_word_of_its_device_is_not_taken_for_the_old_ones() {
     let mut stage = Stage::with_ada();
-    stage.ask(Command::Start { title: None });
+    stage.ask(Command::Start { title: None, notes: None });
     stage.say(segment());
     stage.tell(Input::Media { from: ADA, timestamp: 960, opus: opus() });
     // The next device begins 7.1 packets later, and its segment is still on its way.
