@@ -165,7 +165,7 @@ fn to_recorder() -> serde_json::Result<Vec<u8>> {
         ToRecorder::ClockPong { t0: ClockNs(1), t1: ClockNs(2), t2: ClockNs(3) },
         ToRecorder::Anchor(Anchor { segment: SEGMENT, index: SampleIndex(960), at: ClockNs(1_020_000_000) }),
         request(1, Command::SetName { name: Some("Ada".to_owned()) }),
-        request(2, Command::Start { title: Some("Evening".to_owned()) }),
+        request(2, Command::Start { title: Some("Evening".to_owned()), notes: None }),
         ToRecorder::Muted { segment: SEGMENT, from: SampleIndex(960), muted: true },
         request(3, Command::Mark { text: "here".to_owned() }),
         request(4, Command::Stop),
