@@ -1,8 +1,8 @@
 use std::collections::BTreeMap as Map;
 
-use roomtone_capture::CaptureEvent;
+use roomtone_capture::{CaptureEvent, Limits, Note, Stored};
 use roomtone_packets::{Coverage, Packet, Record, Scanned, Scanner};
-use roomtone_protocol::channel::{Inventory, ToParticipant};
+use roomtone_protocol::channel::{Hole, Inventory, ToParticipant};
 use roomtone_protocol::{IndexRange, SampleIndex, SegmentId, WakeEpoch};
 
 use super::*;
@@ -15,6 +15,7 @@ const SEGMENT: SegmentKey = SegmentKey { epoch: WakeEpoch(1), segment: SegmentId
 #[derive(Debug, Default)]
 struct TestStore {
     packets: Map<RecordingId, Vec<Packet>>,
+    holes: Vec<Hole>,
 }
 
 impl PacketStore for TestStore {
@@ -40,6 +41,34 @@ impl PacketStore for TestStore {
 
     fn recordings(&self) -> Vec<RecordingId> {
         self.packets.keys().copied().collect()
+    }
+
+    fn note(&mut self, note: &Note) -> Result<(), SpoolError> {
+        if let Note::Hole(hole) = note {
+            self.holes.push(*hole);
+        }
+        Ok(())
+    }
+
+    fn earlier(&self) -> Vec<Note> {
+        Vec::new()
+    }
+
+    fn holes(&self, _recording: RecordingId) -> Vec<Hole> {
+        self.holes.clone()
+    }
+
+    fn overdue(
+        &self,
+        _limits: &Limits,
+        _wall_ns: i64,
+        _in_use: &dyn Fn(RecordingId) -> bool,
+    ) -> Result<Vec<Stored>, SpoolError> {
+        Ok(Vec::new())
+    }
+
+    fn expire(&mut self, stored: &Stored) -> Result<(), SpoolError> {
+        self.archive(stored.recording)
     }
 
     fn archive(&mut self, recording: RecordingId) -> Result<(), SpoolError> {
@@ -171,6 +200,28 @@ fn a_closed_room_is_left_at_once_without_a_link() {
     };
     assert!(!ends(&stage.tell(Input::RoomClosed)));
     assert!(ends(&stage.tell(Input::LinkClosed)));
+}
+
+#[test]
+fn what_is_kept_after_an_end_that_nobody_could_tell_is_not_given_away() {
+    let mut stage = Stage::linked();
+    stage.tell(Input::Message(ToParticipant::SpoolFrom { recording: TAKE, from: ClockNs(0) }));
+    stage.tell(Input::LinkClosed);
+    for _ in 0..200 {
+        stage.packet();
+    }
+    stage.tell(Input::Linked { id: None });
+    let until = ClockNs(1_000_000_000);
+    let told = stage.tell(Input::Message(ToParticipant::SpoolUntil { recording: TAKE, until }));
+    // With the margin of 100 ms behind the instant.
+    let [inventory] = inventories(&told)[..] else { panic!("{told:?}") };
+    assert!(inventory.complete);
+    assert_eq!(inventory.held, [IndexRange { segment: SEGMENT, from: SampleIndex(0), to: SampleIndex(52_800) }]);
+    let all = IndexRange { segment: SEGMENT, from: SampleIndex(0), to: SampleIndex(192_000) };
+    let sent = stage.tell(Input::Message(ToParticipant::Want { recording: TAKE, ranges: vec![all] }));
+    let bytes: usize = sent.iter().map(|output| if let Output::Bulk(bytes) = output { bytes.len() } else { 0 }).sum();
+    let one = stage.end.keeper.messages(TAKE, &[IndexRange { to: SampleIndex(960), ..all }]).unwrap();
+    assert_eq!(bytes, 55 * one.iter().map(Vec::len).sum::<usize>(), "55 packets of 20 ms");
 }
 
 /// Indices, in packets, of what is held of the recording.

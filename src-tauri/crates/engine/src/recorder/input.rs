@@ -8,7 +8,7 @@ use roomtone_protocol::channel::{Command, Peer, ToRecorder};
 use roomtone_protocol::signal::MemberChange;
 use roomtone_protocol::{ClockNs, CommandId, ErrorReport, ParticipantId, RecordingId, RoomId};
 
-use super::Reopened;
+use super::{GoingOn, Reopened};
 
 /// When something happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,6 +113,20 @@ pub enum Input {
         /// Everything that does.
         coverage: Coverage,
     },
+    /// Writing a journal failed and goes on: of a track, only this much is left in it. The rest is asked for again.
+    Forgotten {
+        /// Which recording.
+        recording: RecordingId,
+        /// Whose track.
+        participant: ParticipantId,
+        /// Everything that is left.
+        coverage: Coverage,
+    },
+    /// The disk is full: the recording must end.
+    DiskFull {
+        /// Which recording.
+        recording: RecordingId,
+    },
     /// A journal cannot be written any more.
     JournalFailed {
         /// Which recording.
@@ -192,6 +206,8 @@ pub enum Input {
         /// Which recording.
         recording: RecordingId,
     },
+    /// An earlier start was recording, and that goes on. The journal takes records already.
+    GoingOn(Box<GoingOn>),
     /// An earlier start left a journal without a file.
     FoundJournal {
         /// Which recording.

@@ -2,6 +2,7 @@
 //! becomes outputs.
 
 mod finishing;
+mod going_on;
 mod input;
 mod output;
 mod repair;
@@ -25,6 +26,7 @@ use roomtone_recorder::BackfillInput;
 use roomtone_session::{Input as RoomInput, Output as RoomOutput, Path, Room};
 
 pub use finishing::{last_audio, note_maps};
+pub use going_on::GoingOn;
 pub use input::{FinalizeFailure, Finished, Input, Moment, Setup};
 pub use output::{Desk, Output};
 pub use repair::Reopened;
@@ -64,6 +66,8 @@ pub struct RecorderEnd {
     late: BTreeMap<RecordingId, BTreeMap<ParticipantId, Inventory>>,
     /// Journals that are being opened again.
     reopening: BTreeSet<RecordingId>,
+    /// Recordings that somebody keeps something of and this recorder does not.
+    absent: BTreeSet<RecordingId>,
     /// All that these still hold of a recording is in its journal already.
     exhausted: BTreeSet<(RecordingId, ParticipantId)>,
     /// Counts links, to tell one from the one before it.
@@ -103,6 +107,7 @@ impl RecorderEnd {
             archived: BTreeSet::new(),
             late: BTreeMap::new(),
             reopening: BTreeSet::new(),
+            absent: BTreeSet::new(),
             exhausted: BTreeSet::new(),
             generation: 0,
             lines: Vec::new(),
@@ -151,7 +156,7 @@ impl RecorderEnd {
 
     fn take_in(&mut self, desk: &mut dyn Desk, input: Input) {
         match input {
-            Input::Tick => self.step(),
+            Input::Tick => self.step(desk),
             Input::Relay { connected: true } => self.room(RoomInput::RelayBack),
             Input::Relay { connected: false } => self.room(RoomInput::RelayLost),
             Input::Member { participant, change } => self.member(desk, participant, change),
@@ -164,6 +169,10 @@ impl RecorderEnd {
             Input::Exchange { from, exchange } => self.exchange(desk, from, exchange),
             Input::JournalOpen { recording } => self.room(RoomInput::Prepared { recording }),
             Input::Durable { recording, participant, coverage } => self.durable(recording, participant, coverage),
+            Input::Forgotten { recording, participant, coverage } => {
+                self.forgotten(desk, recording, participant, coverage);
+            }
+            Input::DiskFull { recording } => self.disk_full(recording),
             Input::JournalFailed { recording, reason } => self.journal_failed(recording, &reason),
             Input::Finalized { recording, result } => self.finalized(recording, result),
             Input::Submitted { recording, result } => self.submitted(recording, result),
@@ -185,6 +194,7 @@ impl RecorderEnd {
                 self.found_take(recording, (title, notes), finished, submitted);
             }
             Input::FoundJournal { recording } => self.found_journal(recording),
+            Input::GoingOn(going_on) => self.go_on(*going_on),
             Input::FoundRepair { recording } => self.found_repair(recording),
             Input::JournalReopened { recording, result } => self.reopened(desk, recording, result),
             Input::Shutdown { drain, stop } => {
@@ -233,10 +243,8 @@ impl RecorderEnd {
             if let Some(track) = take.tracks.get_mut(&participant) {
                 track.backfill.handle(BackfillInput::LinkDown);
                 // The last word on what was held, should nobody come back to send it.
-                if let Some(inventory) = track.backfill.inventory().filter(|inventory| !inventory.complete)
-                    && !desk.append(take.recording, participant, Record::Inventory(inventory.clone()))
-                {
-                    tracing::warn!("the disk is behind; an inventory is not in the journal");
+                if let Some(inventory) = track.backfill.inventory().filter(|inventory| !inventory.complete).cloned() {
+                    take.note(desk, Some(participant), Record::Inventory(inventory));
                 }
             }
         }
@@ -250,9 +258,7 @@ impl RecorderEnd {
         for take in self.takes.values_mut().filter(|take| take.repair.is_none()) {
             if let Some(track) = take.tracks.get_mut(&participant) {
                 track.left = true;
-                if !desk.note(take.recording, gone.clone()) {
-                    tracing::warn!("the disk is behind; a goodbye is not in the journal");
-                }
+                take.note(desk, None, gone.clone());
             }
         }
         self.room(RoomInput::Left { participant });
@@ -300,7 +306,7 @@ impl RecorderEnd {
         }
     }
 
-    fn step(&mut self) {
+    fn step(&mut self, desk: &mut dyn Desk) {
         let now = self.now.clock;
         if self.room.next_deadline().is_some_and(|deadline| deadline <= now) {
             self.room(RoomInput::Tick);
@@ -309,6 +315,7 @@ impl RecorderEnd {
             return;
         }
         self.step_at = ClockNs(now.0 + STEP_NS);
+        self.takes.values_mut().for_each(|take| take.catch_up(desk));
         self.ask_for_missing();
         let links = &self.links;
         let ending = self.ending.is_some();

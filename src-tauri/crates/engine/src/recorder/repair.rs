@@ -3,6 +3,8 @@
 //! The journal is opened again and takes what it lacks; then the file is made anew, and takes the place of the earlier
 //! one in the bucket.
 
+use std::collections::BTreeSet;
+
 use roomtone_packets::{Coverage, Record};
 use roomtone_protocol::channel::{Inventory, ToParticipant};
 use roomtone_protocol::{ClockNs, ParticipantId, RecordingId};
@@ -14,8 +16,8 @@ use super::{Desk, Output, RecorderEnd};
 /// Recordings whose journals may wait to be opened again; whoever is not heard comes again with the next link.
 const MOST_LATE: usize = 64;
 
-/// Spools that are remembered to bring nothing; a journal too many that is opened in vain costs a moment.
-const MOST_EXHAUSTED: usize = 4_096;
+/// Recordings and spools that are remembered to bring nothing; a journal too many that is opened in vain costs a moment.
+const MOST_REMEMBERED: usize = 4_096;
 
 /// What the journal of a recording that is over holds.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,6 +42,8 @@ impl RecorderEnd {
         } else if self.archived.contains(&recording) || desk.is_archived(recording) {
             self.archived.insert(recording);
             self.send(participant, ToParticipant::Archived { recording });
+        } else if self.absent.contains(&recording) {
+            self.nothing_here(participant, recording);
         } else if !self.exhausted.contains(&(recording, participant)) && self.late.len() < MOST_LATE {
             self.late.entry(recording).or_default().insert(participant, inventory);
             self.reopen(recording);
@@ -64,6 +68,7 @@ impl RecorderEnd {
             Ok(reopened) => reopened,
             Err(reason) => {
                 tracing::info!(%recording, reason, "a recording that somebody keeps a spool of is not here");
+                remember(&mut self.absent, recording);
                 return late.into_keys().for_each(|participant| self.nothing_here(participant, recording));
             }
         };
@@ -79,12 +84,10 @@ impl RecorderEnd {
         self.takes.insert(recording, take);
         for (participant, inventory) in late {
             let known = self.tracks.get(&participant).map(super::track::Track::records).unwrap_or_default();
-            if !known.into_iter().all(|record| desk.append(recording, participant, record)) {
-                tracing::warn!("the disk is behind; a note on a track's clock is not in the journal");
-            }
             let link = self.links.get(&participant).map(|link| link.generation);
-            let track = self.takes.get_mut(&recording).and_then(|take| take.tracks.get_mut(&participant));
-            if let (Some(link), Some(track)) = (link, track) {
+            let Some(take) = self.takes.get_mut(&recording) else { return };
+            known.into_iter().for_each(|record| take.note(desk, Some(participant), record));
+            if let (Some(link), Some(track)) = (link, take.tracks.get_mut(&participant)) {
                 track.announced = Some(link);
                 track.backfill.handle(BackfillInput::LinkUp);
             }
@@ -93,28 +96,25 @@ impl RecorderEnd {
         }
     }
 
-    /// Nobody wants what is kept; so that at least nothing is added to it.
+    /// Nobody wants what is kept; so that at least nothing is added to it. Told once a link: the answer is an inventory.
     fn nothing_here(&mut self, participant: ParticipantId, recording: RecordingId) {
         let now = self.now.clock;
-        let told = self.tracks.get(&participant).and_then(|track| track.clock.to_participant(now));
-        if let Some(until) = told.filter(|_| self.room.recording(now, recording).is_none()) {
+        if self.room.recording(now, recording).is_some() {
+            return;
+        }
+        let Some(track) = self.tracks.get_mut(&participant) else { return };
+        if let Some(until) = track.clock.to_participant(now)
+            && track.told_over.insert(recording)
+        {
             self.send(participant, ToParticipant::SpoolUntil { recording, until });
         }
-        self.exhaust(recording, participant);
-    }
-
-    fn exhaust(&mut self, recording: RecordingId, participant: ParticipantId) {
-        if self.exhausted.len() >= MOST_EXHAUSTED {
-            self.exhausted.pop_first();
-        }
-        self.exhausted.insert((recording, participant));
     }
 
     /// Everybody who is there has brought what they could.
     pub(super) fn finish_repair(&mut self, take: OpenTake, changed: bool) {
         let recording = take.recording;
         for (&participant, _) in take.tracks.iter().filter(|(_, track)| track.whole()) {
-            self.exhaust(recording, participant);
+            remember(&mut self.exhausted, (recording, participant));
         }
         if changed {
             self.finalizing.insert(recording);
@@ -141,13 +141,17 @@ impl RecorderEnd {
     /// The participant's word that nothing more will come; the first one may change the verdict.
     pub(super) fn vouched(desk: &mut dyn Desk, take: &mut OpenTake, participant: ParticipantId, inventory: &Inventory) {
         let Some(track) = take.tracks.get_mut(&participant) else { return };
-        if !desk.append(take.recording, participant, Record::Inventory(inventory.clone())) {
-            tracing::warn!("the disk is behind; an inventory is not in the journal");
-            return;
-        }
         let first = !std::mem::replace(&mut track.vouched, true);
         if let Some(repair) = take.repair.as_mut().filter(|_| first) {
             repair.changed = true;
         }
+        take.note(desk, Some(participant), Record::Inventory(inventory.clone()));
     }
+}
+
+fn remember<T: Ord>(known: &mut BTreeSet<T>, new: T) {
+    if known.len() >= MOST_REMEMBERED {
+        known.pop_first();
+    }
+    known.insert(new);
 }

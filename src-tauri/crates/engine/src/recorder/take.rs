@@ -1,10 +1,12 @@
 //! A recording from Record until its journal is whole.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
-use roomtone_packets::Coverage;
+use roomtone_packets::{Coverage, Record};
 use roomtone_protocol::{ClockNs, ParticipantId, RecordingId};
 use roomtone_recorder::Backfill;
+
+use super::Desk;
 
 /// How long after Stop the recorder waits for somebody who is connected and still sends what is missing: 30 s. Back-fill
 /// then brings a quarter of an hour of outage, and people do not wait for their file without being told why. What comes
@@ -27,6 +29,8 @@ pub(super) struct OpenTake {
     pub(super) tracks: BTreeMap<ParticipantId, TakeTrack>,
     /// The journal could not be written: nothing is taken any more.
     pub(super) failed: bool,
+    /// Notes that the disk had no time for, in order. Nobody sends them again, and without them packets have no place.
+    owed: VecDeque<(Option<ParticipantId>, Record)>,
     /// It has been over, and had a file; somebody came back with more of it.
     pub(super) repair: Option<Repair>,
 }
@@ -80,12 +84,30 @@ impl OpenTake {
             tracks: BTreeMap::new(),
             failed: false,
             repair: None,
+            owed: VecDeque::new(),
         }
     }
 
     /// Whether packets that are captured now belong to it.
     pub(super) fn is_live(&self) -> bool {
         !self.failed && self.repair.is_none()
+    }
+
+    /// Notes something of the whole recording, or of somebody's track, as soon as the disk has time.
+    pub(super) fn note(&mut self, desk: &mut dyn Desk, track: Option<ParticipantId>, record: Record) {
+        if self.owed.is_empty() && write(desk, self.recording, track, &record) {
+            return;
+        }
+        self.owed.push_back((track, record));
+    }
+
+    /// Writes what the disk had no time for when it came.
+    pub(super) fn catch_up(&mut self, desk: &mut dyn Desk) {
+        while let Some((track, record)) = self.owed.front()
+            && write(desk, self.recording, *track, record)
+        {
+            self.owed.pop_front();
+        }
     }
 
     /// Recorded time up to now, in nanoseconds.
@@ -103,15 +125,23 @@ impl OpenTake {
             let brings = |(participant, track): (&ParticipantId, &TakeTrack)| {
                 track.backfill.inventory().is_some() && !track.whole() && connected(*participant)
             };
-            return now.0 - repair.moved_at.0 >= CONNECTED_NS || !self.tracks.iter().any(brings);
+            return now.0 - repair.moved_at.0 >= CONNECTED_NS
+                || (self.owed.is_empty() && !self.tracks.iter().any(brings));
         }
-        let Some(until) = self.until else { return false };
+        let Some(until) = self.until.filter(|_| self.owed.is_empty()) else { return false };
         let waited = now.0 - until.0;
         self.channels.iter().all(|participant| {
             let Some(track) = self.tracks.get(participant) else { return true };
             let patience = if connected(*participant) { CONNECTED_NS } else { AWAY_NS };
             track.whole() || (track.left && !connected(*participant)) || waited >= patience
         })
+    }
+}
+
+fn write(desk: &mut dyn Desk, recording: RecordingId, track: Option<ParticipantId>, record: &Record) -> bool {
+    match track {
+        Some(participant) => desk.append(recording, participant, record.clone()),
+        None => desk.note(recording, record.clone()),
     }
 }
 

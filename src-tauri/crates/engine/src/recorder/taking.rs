@@ -7,6 +7,7 @@ use roomtone_recorder::RecordingHeader;
 use roomtone_session::Input as RoomInput;
 
 use super::take::OpenTake;
+use super::track::Track;
 use super::{Desk, Output, RecorderEnd};
 
 impl RecorderEnd {
@@ -20,8 +21,10 @@ impl RecorderEnd {
     ) {
         let header =
             RecordingHeader { recording, room_id: self.setup.room, room: self.setup.name.clone(), title, started_by };
-        self.takes.insert(recording, OpenTake::new(recording, at));
-        let open = desk.open(recording, header) && desk.note(recording, self.interval_record(IntervalEdge::Start, at));
+        let mut take = OpenTake::new(recording, at);
+        let open = desk.open(recording, header);
+        take.note(desk, None, self.interval_record(IntervalEdge::Start, at));
+        self.takes.insert(recording, take);
         if !open {
             self.journal_failed(recording, "the disk is too slow to begin a recording");
         }
@@ -31,9 +34,7 @@ impl RecorderEnd {
         let stop = self.interval_record(IntervalEdge::Stop, at);
         let Some(take) = self.takes.get_mut(&recording) else { return };
         take.until = Some(at);
-        if !desk.note(recording, stop) {
-            tracing::warn!(%recording, "the disk is behind; the end of the recording is noted when it is finalized");
-        }
+        take.note(desk, None, stop);
         let people: Vec<_> = take.channels.clone();
         people.into_iter().for_each(|participant| self.announce(participant));
     }
@@ -71,15 +72,10 @@ impl RecorderEnd {
         let Some(take) = self.takes.get_mut(&recording) else { return };
         take.channels.push(participant);
         take.tracks.entry(participant).or_default();
-        let named = Record::Name(NameGiven { participant, name });
-        let given = Record::Channel(ChannelGiven { participant, index });
-        let track = self.tracks.entry(participant).or_default();
-        let mut known = track.records().into_iter();
-        let written = desk.note(recording, named)
-            && desk.note(recording, given)
-            && known.all(|record| desk.append(recording, participant, record));
-        if !written {
-            self.journal_failed(recording, "the disk is too slow to take another channel");
+        take.note(desk, None, Record::Name(NameGiven { participant, name }));
+        take.note(desk, None, Record::Channel(ChannelGiven { participant, index }));
+        for known in self.tracks.entry(participant).or_default().records() {
+            take.note(desk, Some(participant), known);
         }
         self.announce(participant);
     }
@@ -145,6 +141,32 @@ impl RecorderEnd {
         track.durable = coverage;
         let complete = track.safe();
         self.send(participant, ToParticipant::Durable { recording, ranges, complete });
+    }
+
+    /// The disk is full: what was recorded until now is made a file.
+    pub(super) fn disk_full(&mut self, recording: RecordingId) {
+        self.room(RoomInput::CutShort {
+            recording,
+            reason: "the host's disk is full; what was recorded until then is being finished".to_owned(),
+            hint: "make room on the host's disk before you record again".to_owned(),
+        });
+    }
+
+    /// The disk lost what the journal had taken: it is asked for again, and what nobody can be asked for is told again.
+    pub(super) fn forgotten(
+        &mut self,
+        desk: &mut dyn Desk,
+        recording: RecordingId,
+        participant: ParticipantId,
+        coverage: Coverage,
+    ) {
+        let Some(take) = self.takes.get_mut(&recording) else { return };
+        let Some(track) = take.tracks.get_mut(&participant) else { return };
+        track.received = coverage;
+        let known = self.tracks.get(&participant).map(Track::records).unwrap_or_default();
+        if !known.into_iter().all(|record| desk.append(recording, participant, record)) {
+            tracing::warn!("the disk is behind; some measurements of a track's clock are not in the journal");
+        }
     }
 
     fn interval_record(&self, edge: IntervalEdge, at: ClockNs) -> Record {

@@ -31,11 +31,8 @@ impl RecorderEnd {
         let Some(line) = state.person(participant).map(person_line) else { return };
         if change == PersonChange::Renamed {
             let name = self.label(participant);
-            for take in self.takes.values().filter(|take| take.is_live() && take.channels.contains(&participant)) {
-                let given = Record::Name(NameGiven { participant, name: name.clone() });
-                if !desk.note(take.recording, given) {
-                    tracing::warn!("the disk is behind; a new name is noted when the recording is finalized");
-                }
+            for take in self.takes.values_mut().filter(|take| take.is_live() && take.channels.contains(&participant)) {
+                take.note(desk, None, Record::Name(NameGiven { participant, name: name.clone() }));
             }
         }
         self.tell(match change {

@@ -16,7 +16,7 @@ const ADA: ParticipantId = ParticipantId::from_bytes([1; 16]);
 const TAKE: RecordingId = RecordingId::from_bytes([9; 16]);
 const SEGMENT: SegmentKey = SegmentKey { epoch: WakeEpoch(1), segment: SegmentId(0) };
 
-/// A disk that takes everything but packets, if it is too slow for them.
+/// A disk that is too slow for tracks now and then.
 #[derive(Default)]
 struct TestDesk {
     slow: bool,
@@ -33,12 +33,15 @@ impl Desk for TestDesk {
 
     fn append(&mut self, _: RecordingId, _: ParticipantId, record: Record) -> bool {
         match record {
-            Record::Packet(_) if self.slow => false,
+            _ if self.slow => false,
             Record::Packet(packet) => {
                 self.packets.push(packet);
                 true
             }
-            _ => true,
+            record => {
+                self.notes.push(record);
+                true
+            }
         }
     }
 
@@ -205,6 +208,39 @@ fn what_the_disk_has_no_time_for_is_asked_for_again() {
     );
     room.tell(Input::Bulk { from: ADA, records });
     assert_eq!(room.desk.packets.iter().map(|packet| packet.index.0).collect::<Vec<_>>(), [960, 0]);
+}
+
+#[test]
+fn a_segment_that_the_disk_has_no_time_for_is_noted_later() {
+    let mut stage = Stage::with_ada();
+    stage.ask(Command::Start { title: None, notes: None });
+    stage.desk.slow = true;
+    stage.say(segment());
+    stage.desk.slow = false;
+    stage.after(100);
+    let segments = stage.desk.notes.iter().filter(|note| matches!(note, Record::Segment(_)));
+    assert_eq!(segments.count(), 1, "nobody sends it again, and its packets would have no place");
+}
+
+#[test]
+fn a_spool_of_a_recording_that_is_forgotten_is_told_once_a_link_that_it_is_over() {
+    let mut stage = Stage::with_ada();
+    let over = ToParticipant::SpoolUntil { recording: TAKE, until: ClockNs(0) };
+    assert_eq!(stage.say(holds(960, false)), [Output::ReopenJournal { recording: TAKE }]);
+    let nothing = Input::JournalReopened { recording: TAKE, result: Err("there is no journal of it".into()) };
+    assert_eq!(sent(&stage.tell(nothing)), [&over]);
+    assert_eq!(sent(&stage.say(holds(960, true))), [] as [&ToParticipant; 0], "it answers each time");
+}
+
+#[test]
+fn a_packet_that_overtakes_the_word_of_its_device_is_not_taken_for_the_old_ones() {
+    let mut stage = Stage::with_ada();
+    stage.ask(Command::Start { title: None, notes: None });
+    stage.say(segment());
+    stage.tell(Input::Media { from: ADA, timestamp: 960, opus: opus() });
+    // The next device begins 7.1 packets later, and its segment is still on its way.
+    stage.tell(Input::Media { from: ADA, timestamp: 960 * 7 + 96, opus: opus() });
+    assert_eq!(stage.desk.packets.iter().map(|packet| packet.index.0).collect::<Vec<_>>(), [960]);
 }
 
 #[test]

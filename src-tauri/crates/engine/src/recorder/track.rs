@@ -1,15 +1,16 @@
 //! What the recorder knows of one participant across links and recordings, and what arrives from them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use roomtone_packets::{ClockExchange, MutedFrom, Packet, Record, Scanned, Scanner};
-use roomtone_protocol::channel::{Anchor, Command, Inventory, Peer, Segment, ToParticipant, ToRecorder};
+use roomtone_packets::{ClockExchange, Coverage, MutedFrom, Packet, Record, Scanned, Scanner};
+use roomtone_protocol::channel::{Alarm, Anchor, Command, Inventory, Peer, Segment, ToParticipant, ToRecorder};
 use roomtone_protocol::state::RecordingState;
-use roomtone_protocol::{CommandId, ParticipantId, RecordingId, SegmentKey};
+use roomtone_protocol::{CommandId, ParticipantId, RecordingId, SampleIndex, SegmentKey};
 use roomtone_recorder::{BackfillInput, TrackClock, packet_samples};
 use roomtone_session::{Caller, Input as RoomInput};
 
 use super::{Desk, Output, RecorderEnd};
+use crate::events::HostEvent;
 
 /// A link that is up.
 #[derive(Debug)]
@@ -31,6 +32,9 @@ pub(super) struct Track {
     mute: Option<MutedFrom>,
     /// An exchange has been seen on the link that is up, so that instants can be told on the participant's clock.
     pub(super) compared: bool,
+    /// Recordings that take nothing any more, as the link that is up was told. Its answer is an inventory, which must not
+    /// be answered in the same way for ever.
+    pub(super) told_over: BTreeSet<RecordingId>,
 }
 
 /// Raw exchanges that a journal of a new recording is told; older ones say nothing about it.
@@ -39,6 +43,7 @@ const EXCHANGES_KEPT: usize = 64;
 impl Track {
     pub(super) fn link_changed(&mut self) {
         self.compared = false;
+        self.told_over.clear();
     }
 
     /// What a journal must know to place the track's packets.
@@ -56,9 +61,43 @@ impl Track {
             .collect()
     }
 
+    /// What the journal of a recording that goes on kept of the track.
+    pub(super) fn restore(&mut self, record: &Record) {
+        self.clock.restore(record);
+        match record {
+            Record::Segment(segment) if !self.segments.contains(segment) => self.segments.push(segment.clone()),
+            Record::Anchor(anchor) => drop(self.anchors.insert(anchor.segment, *anchor)),
+            Record::ClockExchange(exchange) => self.keep(*exchange),
+            Record::Muted(edge) => self.mute = Some(*edge),
+            _ => {}
+        }
+    }
+
+    /// How far the packets reach that the journal holds.
+    pub(super) fn arrived(&mut self, coverage: &Coverage) {
+        for range in coverage.iter() {
+            let samples = u16::try_from(range.to.0 - range.from.0).unwrap_or(u16::MAX);
+            let index = SampleIndex(range.to.0 - u64::from(samples));
+            let newest = Packet { segment: range.segment, index, samples, opus: Vec::new() };
+            self.clock.restore(&Record::Packet(newest));
+        }
+    }
+
+    /// Whether a live packet is of this segment. The first packets of a device overtake the message that announces it, and
+    /// look as if they belonged to the one before; but packets of a segment follow each other from its first sample on.
+    fn may_hold(&self, key: SegmentKey, index: SampleIndex, samples: u16) -> bool {
+        let segment = self.segments.iter().find(|segment| segment.segment == key);
+        let into = segment.and_then(|segment| index.0.checked_sub(segment.first.0));
+        into.is_some_and(|into| into.is_multiple_of(u64::from(samples)))
+    }
+
     fn compare(&mut self, exchange: ClockExchange) {
         self.clock.on_exchange(&exchange);
         self.compared = true;
+        self.keep(exchange);
+    }
+
+    fn keep(&mut self, exchange: ClockExchange) {
         if self.exchanges.len() == EXCHANGES_KEPT {
             self.exchanges.pop_front();
         }
@@ -70,7 +109,9 @@ impl RecorderEnd {
     pub(super) fn media(&mut self, desk: &mut dyn Desk, participant: ParticipantId, timestamp: u32, opus: Vec<u8>) {
         let place = self.tracks.get(&participant).and_then(|track| track.clock.extend(timestamp));
         // Without a segment to belong to, the packet is asked for again once its segment is known.
-        if let (Some((segment, index)), Some(samples)) = (place, packet_samples(&opus)) {
+        if let (Some((segment, index)), Some(samples)) = (place, packet_samples(&opus))
+            && self.tracks.get(&participant).is_some_and(|track| track.may_hold(segment, index, samples))
+        {
             self.received(desk, participant, Packet { segment, index, samples, opus }, true);
         }
     }
@@ -126,12 +167,19 @@ impl RecorderEnd {
             ToRecorder::Inventory(inventory) => self.inventory(desk, participant, inventory),
             ToRecorder::Muted { segment, from, muted } => {
                 let edge = MutedFrom { segment, from, muted };
-                if let Some(track) = self.tracks.get_mut(&participant) {
+                // A program that started anew tells of earlier starts too: those are not how it is now.
+                let newer = |known: MutedFrom| (segment, from) >= (known.segment, known.from);
+                if let Some(track) = self.tracks.get_mut(&participant)
+                    && track.mute.is_none_or(newer)
+                {
                     track.mute = Some(edge);
                 }
                 self.journal_track(desk, participant, &Record::Muted(edge));
             }
             ToRecorder::Leave => self.left(desk, participant),
+            ToRecorder::Alarm(Alarm { kind, active, message }) => {
+                self.tell(HostEvent::Alarm { kind, participant, active, message });
+            }
         }
     }
 
@@ -282,11 +330,9 @@ impl RecorderEnd {
     }
 
     /// Into the journals of all recordings that the track takes part in.
-    fn journal_track(&self, desk: &mut dyn Desk, participant: ParticipantId, record: &Record) {
-        for take in self.takes.values().filter(|take| !take.failed && take.tracks.contains_key(&participant)) {
-            if !desk.append(take.recording, participant, record.clone()) {
-                tracing::warn!("the disk is behind; a note on a track's clock is not in the journal");
-            }
+    fn journal_track(&mut self, desk: &mut dyn Desk, participant: ParticipantId, record: &Record) {
+        for take in self.takes.values_mut().filter(|take| !take.failed && take.tracks.contains_key(&participant)) {
+            take.note(desk, Some(participant), record.clone());
         }
     }
 }

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use roomtone_clock::{now, wall_ns};
+use roomtone_disk::Reserve;
 use roomtone_engine::{HostEvent, Moment, RecorderEnd, RecorderInput, RecorderOutput};
 use roomtone_protocol::channel::{Peer, ToParticipant, ToRecorder};
 use roomtone_protocol::metadata::Metadata;
 use roomtone_protocol::{CommandId, ErrorReport, ParticipantId, RecordingId};
 use roomtone_recorder::BitDepth;
 use roomtone_relay::Relay;
+use roomtone_session::Config;
 use roomtone_storage::{PublishEvent, Publisher};
 use roomtone_transport::{
     LinkEvent, ParticipantEvent as DoorEvent, RecorderEndpoint, RecorderEvent, RecorderLink, local_link,
@@ -85,11 +87,14 @@ pub(super) enum Order {
 pub(super) struct Parts {
     pub(super) end: RecorderEnd,
     pub(super) desk: HostDesk,
+    pub(super) config: Config,
     pub(super) bit_depth: BitDepth,
     pub(super) endpoint: Arc<RecorderEndpoint>,
     pub(super) own_relay: Option<Relay>,
     pub(super) publisher: Arc<Publisher>,
     pub(super) recordings: PathBuf,
+    /// Room for the end of a recording on a disk that is full.
+    pub(super) reserve: Reserve,
     pub(super) events: mpsc::Sender<HostEvent>,
     pub(super) inbox: mpsc::Sender<Input>,
 }
@@ -256,6 +261,10 @@ impl Engine {
     fn written(&mut self, written: Written) {
         self.handle(match written {
             Written::Open { recording } => RecorderInput::JournalOpen { recording },
+            Written::Forgotten { recording, participant, coverage } => {
+                RecorderInput::Forgotten { recording, participant, coverage }
+            }
+            Written::DiskFull { recording } => RecorderInput::DiskFull { recording },
             Written::Durable { recording, participant, coverage } => {
                 RecorderInput::Durable { recording, participant, coverage }
             }

@@ -6,6 +6,7 @@ mod disk;
 mod engine;
 mod finish;
 mod folder;
+mod going_on;
 mod reopen;
 mod room_file;
 mod shelf;
@@ -14,6 +15,7 @@ mod writer;
 use std::sync::Arc;
 use std::time::Duration;
 
+use roomtone_disk::{Reserve, SystemDisk};
 use roomtone_engine::{HostEvent, RecorderEnd, Setup};
 use roomtone_protocol::catalog::Reach;
 use roomtone_protocol::channel::Peer;
@@ -121,7 +123,9 @@ impl Host {
         };
         let (endpoint, mut relay_events) = RecorderEndpoint::start(config).await?;
         let recordings = data_dir.path("recordings");
-        let (writer, written) = Writer::start().map_err(|error| io(&recordings, &error))?;
+        let reserve = Reserve::new(data_dir.path("reserve"));
+        let (writer, written) =
+            Writer::start(Arc::new(SystemDisk), reserve.clone()).map_err(|error| io(&recordings, &error))?;
         let (inbox, queue) = mpsc::channel(INBOX);
         let (events, event_queue) = mpsc::channel(4_096);
         let forward = inbox.clone();
@@ -134,20 +138,18 @@ impl Host {
         });
         watch_list(catalog.watch(), inbox.clone());
         let opened = moment();
-        let room = Room::new(
-            opened.clock,
-            Config {
-                room: open.room,
-                name: name.clone(),
-                record_by: settings.record_by.unwrap_or_default(),
-                grace: settings.grace(),
-                epoch: start.epoch.0,
-                recording_enabled: settings.recording_enabled.unwrap_or(true),
-                time_limit: settings.time_limit(),
-                auto_record: settings.auto_record,
-                disk_bytes_per_sample: disk_bytes_per_sample(&settings),
-            },
-        );
+        let room_config = Config {
+            room: open.room,
+            name: name.clone(),
+            record_by: settings.record_by.unwrap_or_default(),
+            grace: settings.grace(),
+            epoch: start.epoch.0,
+            recording_enabled: settings.recording_enabled.unwrap_or(true),
+            time_limit: settings.time_limit(),
+            auto_record: settings.auto_record,
+            disk_bytes_per_sample: disk_bytes_per_sample(&settings),
+        };
+        let room = Room::new(opened.clock, room_config.clone());
         let shelf = shelf::Shelf::new(configured.bucket, catalog, open.room, name.clone(), data_dir);
         let setup = Setup {
             me: start.identity.participant(),
@@ -162,6 +164,7 @@ impl Host {
         let mut engine = Engine::new(Parts {
             end: RecorderEnd::new(opened, setup, room),
             desk: HostDesk { writer, shelf, publisher: Arc::clone(&publisher), recordings: recordings.clone() },
+            config: room_config,
             bit_depth: match settings.bit_depth {
                 Some(16) => BitDepth::Int16,
                 Some(32) => BitDepth::Float32,
@@ -172,6 +175,7 @@ impl Host {
             own_relay: open.own_relay,
             publisher,
             recordings,
+            reserve,
             events,
             inbox: inbox.clone(),
         });
