@@ -162,7 +162,7 @@ pub struct RecordingStatus {
     pub title: Option<String>,
     /// Who started it; None if it began by itself, or nobody knows any more.
     pub started_by: Option<ParticipantId>,
-    /// Why it failed and what to do.
+    /// Why it failed, what holds it up, or why it ended although nobody wanted that; and what to do.
     pub failure: Option<String>,
     /// What people noted about it.
     #[serde(default)]

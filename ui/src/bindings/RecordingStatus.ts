@@ -28,7 +28,7 @@ title: string | null,
  */
 started_by: ParticipantId | null, 
 /**
- * Why it failed and what to do.
+ * Why it failed, what holds it up, or why it ended although nobody wanted that; and what to do.
  */
 failure: string | null, 
 /**

@@ -45,7 +45,7 @@ async fn run(arguments: Arguments, output: Output) -> Result<(), roomtone_protoc
     match arguments.task {
         Task::Host(options) => host::run(common, options, output).await,
         Task::Join(options) => join::run(common, options, output).await,
-        Task::Record(options) => record::run(options, output).await,
+        Task::Record(options) => record::run(common.data_dir.as_deref(), options, output).await,
         Task::Room(options) => room::run(options, output).await,
         Task::Recordings(options) => recordings::run(options, output).await,
         Task::Storage(options) => storage::run(common, options, output).await,

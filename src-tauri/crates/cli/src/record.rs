@@ -1,12 +1,13 @@
 //! `roomtone record`: the remote control.
 
+use std::path::Path;
 use std::time::Duration;
 
 use roomtone_protocol::catalog::CatalogEntry;
 use roomtone_protocol::channel::{Answer, Command};
 use roomtone_protocol::state::{RecordingState, RecordingStatus};
 use roomtone_protocol::{ErrorReport, RecordingId, code};
-use roomtone_studio::Visitor;
+use roomtone_studio::{Visitor, remote_identity};
 use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
@@ -39,7 +40,7 @@ struct Outcome {
     gapless: Option<bool>,
 }
 
-pub(crate) async fn run(arguments: Record, output: Output) -> Result<(), ErrorReport> {
+pub(crate) async fn run(data_dir: Option<&Path>, arguments: Record, output: Output) -> Result<(), ErrorReport> {
     let invite = settings::invite(&arguments.invite)?;
     let command = match &arguments.what {
         RecordWhat::Start { title, notes } => Command::Start { title: title.clone(), notes: notes.clone() },
@@ -54,7 +55,13 @@ pub(crate) async fn run(arguments: Record, output: Output) -> Result<(), ErrorRe
             Command::Describe { recording: *recording, title: title.clone(), notes: notes.clone() }
         }
     };
-    let visitor = Visitor::arrive(invite).await?;
+    let visitor = match &arguments.what {
+        // Who started a recording may cancel it: the same script, however often it is run.
+        RecordWhat::Start { .. } | RecordWhat::Cancel { .. } => {
+            Visitor::arrive_as(invite, remote_identity(data_dir)?).await?
+        }
+        _ => Visitor::arrive(invite).await?,
+    };
     let (before, _) = status(&visitor).await?;
     visitor.request(command).await?;
     let line = match arguments.what {

@@ -18,13 +18,6 @@ pub(crate) fn surrounding(common: &Common) -> Result<Settings, ErrorReport> {
 
 /// What a host's flags say, over the rest.
 pub(crate) fn of_host(common: &Common, host: &Host) -> Result<Settings, ErrorReport> {
-    if host.keep_local.is_some() {
-        return Err(ErrorReport::new(
-            code::NOT_YET_SUPPORTED,
-            "--keep-local is not there yet",
-            "leave it out; local copies are kept for good",
-        ));
-    }
     let flags = Settings {
         bucket: host.bucket.map(|kind| match kind {
             BucketKind::Folder => BucketChoice::Folder,
@@ -39,6 +32,7 @@ pub(crate) fn of_host(common: &Common, host: &Host) -> Result<Settings, ErrorRep
         }),
         grace_s: host.grace.as_ref().map(Duration::as_secs),
         time_limit_s: host.time_limit.as_ref().map(Duration::as_secs),
+        keep_local_s: host.keep_local.as_ref().map(Duration::as_secs),
         auto_record: host.auto_record,
         listen: host.listen,
         media_addrs: (!host.media_addrs.is_empty()).then(|| host.media_addrs.clone()),

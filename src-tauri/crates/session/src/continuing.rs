@@ -35,6 +35,7 @@ impl Room {
                 started_by,
                 length,
                 markers,
+                cut_short: None,
                 stage: Stage::Finalizing,
             });
         } else if !self.recordings.knows(recording) {

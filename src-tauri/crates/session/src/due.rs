@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use roomtone_protocol::ClockNs;
+use roomtone_protocol::{ClockNs, ErrorReport};
 
 use crate::disk;
+use crate::failures;
 use crate::output::{Output, Warning};
 use crate::room::Room;
 use crate::timing::after;
@@ -55,7 +56,8 @@ impl Room {
         let Some(current) = self.recordings.current_mut() else { return };
         let recording = current.recording;
         if full {
-            self.end(now);
+            let ErrorReport { message, hint, .. } = failures::disk_filled_up();
+            self.cut_short(now, recording, &message, &hint);
             self.outputs.push_back(Output::Warning { recording, warning: Warning::DiskFull });
         } else if let Some(left) = left.filter(|&left| current.warn_of_disk(left)) {
             self.outputs.push_back(Output::Warning { recording, warning: Warning::Disk { left } });

@@ -30,6 +30,8 @@ pub(crate) struct Ended {
     pub(crate) started_by: Option<ParticipantId>,
     pub(crate) length: Duration,
     pub(crate) markers: u32,
+    /// Why it ended although nobody wanted that.
+    pub(crate) cut_short: Option<String>,
     pub(crate) stage: Stage,
 }
 
@@ -98,9 +100,11 @@ impl Ended {
     /// The recording as everyone sees it.
     pub(crate) fn status(&self) -> RecordingStatus {
         let (state, failure) = match &self.stage {
-            Stage::Finalizing => (RecordingState::Finalizing, None),
-            Stage::Uploading { trouble } => (RecordingState::Uploading, trouble.clone()),
-            Stage::Completed { .. } => (RecordingState::Completed, None),
+            Stage::Finalizing => (RecordingState::Finalizing, self.cut_short.clone()),
+            Stage::Uploading { trouble } => {
+                (RecordingState::Uploading, trouble.clone().or_else(|| self.cut_short.clone()))
+            }
+            Stage::Completed { .. } => (RecordingState::Completed, self.cut_short.clone()),
             Stage::Cancelled { .. } => (RecordingState::Cancelled, None),
             Stage::Failed { failure } => (RecordingState::Failed, Some(failure.clone())),
         };

@@ -70,6 +70,14 @@ pub(crate) fn disk_full() -> ErrorReport {
     )
 }
 
+pub(crate) fn disk_filled_up() -> ErrorReport {
+    ErrorReport::new(
+        code::DISK_FULL,
+        "the host's disk filled up, and the recording was ended with all that was recorded",
+        "free some space on the host's computer, then start again",
+    )
+}
+
 pub(crate) fn too_many(what: &str, hint: &str) -> ErrorReport {
     ErrorReport::new(code::LIMIT_REACHED, format!("this recording has too many {what}"), hint)
 }

@@ -169,6 +169,16 @@ pub enum Input {
         /// What a person can do.
         hint: String,
     },
+    /// The current recording cannot go on, and what was recorded is kept: it ends as if somebody had pressed Stop, and
+    /// everybody is told why.
+    CutShort {
+        /// Which.
+        recording: RecordingId,
+        /// What happened.
+        reason: String,
+        /// What a person can do.
+        hint: String,
+    },
     /// The upload meets trouble and will be tried again, or goes on after trouble.
     Trouble {
         /// Which.

@@ -99,6 +99,7 @@ impl Recordings {
             described: current.described,
             started_by: current.started_by,
             markers: current.markers,
+            cut_short: None,
             stage: Stage::Finalizing,
         });
         Some(current.recording)
@@ -135,6 +136,13 @@ impl Recordings {
                 let ended = self.ended.iter_mut().find(|ended| ended.recording == recording);
                 ended.ok_or_else(failures::recording_not_found)?.describable()
             }
+        }
+    }
+
+    /// Notes why a recording ended although nobody wanted that.
+    pub(crate) fn cut_short(&mut self, recording: RecordingId, why: String) {
+        if let Some(ended) = self.ended_mut(recording) {
+            ended.cut_short = Some(why);
         }
     }
 

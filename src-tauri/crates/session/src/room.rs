@@ -119,6 +119,11 @@ impl Room {
                 let failure = texts::failure(&reason, &hint);
                 self.recordings.advance(recording, Stage::Failed { failure });
             }
+            Input::CutShort { recording, reason, hint } => {
+                if self.recordings.current_id() == Some(recording) {
+                    self.cut_short(now, recording, &reason, &hint);
+                }
+            }
             Input::Trouble { recording, trouble } => {
                 let text = trouble.map(|error| texts::failure(&error.message, &error.hint));
                 self.recordings.trouble(recording, text);
@@ -126,7 +131,15 @@ impl Room {
             Input::Recovered { recording, title, notes, started_by, length, finalized } => {
                 let described = described(title.as_deref(), notes.as_deref());
                 let stage = if finalized { Stage::Uploading { trouble: None } } else { Stage::Finalizing };
-                self.recordings.recover(Ended { recording, described, started_by, length, markers: 0, stage });
+                self.recordings.recover(Ended {
+                    recording,
+                    described,
+                    started_by,
+                    length,
+                    markers: 0,
+                    cut_short: None,
+                    stage,
+                });
             }
             Input::Continued(continued) => self.go_on(now, *continued),
             Input::AutoStart { fresh } => {
@@ -203,6 +216,12 @@ impl Room {
             self.auto_record.ended();
             self.outputs.push_back(Output::End { recording, at });
         }
+    }
+
+    /// Ends the current recording although nobody wanted that, and has everybody told why.
+    pub(crate) fn cut_short(&mut self, at: ClockNs, recording: RecordingId, reason: &str, hint: &str) {
+        self.end(at);
+        self.recordings.cut_short(recording, texts::failure(reason, hint));
     }
 
     pub(crate) fn tell(&mut self, participant: ParticipantId, change: PersonChange) {

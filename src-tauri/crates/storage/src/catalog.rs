@@ -37,6 +37,15 @@ pub struct Listed {
     pub at: OffsetDateTime,
 }
 
+/// What is to change in a recording's metadata: None leaves a text, `Some(None)` takes it away.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Edit {
+    /// The title.
+    pub title: Option<Option<String>>,
+    /// The notes.
+    pub notes: Option<Option<String>>,
+}
+
 /// Every audio object under a prefix, newest first. Follows the bucket until it is dropped.
 #[derive(Debug)]
 pub struct Catalog {
@@ -140,6 +149,14 @@ impl Catalog {
     /// [`BucketError::NotFound`] for what is not in the list or has no metadata, [`BucketError::NewerVersion`] for
     /// metadata of a newer version, and whatever the bucket says.
     pub async fn rename(&self, id_or_key: &str, title: Option<&str>) -> Result<(), BucketError> {
+        self.describe(id_or_key, Edit { title: Some(title.map(str::to_owned)), notes: None }).await
+    }
+
+    /// Gives a recording, given by id or key, another title or other notes. Only its metadata is written.
+    ///
+    /// # Errors
+    /// See [`Catalog::rename`].
+    pub async fn describe(&self, id_or_key: &str, edit: Edit) -> Result<(), BucketError> {
         let key = metadata_key(&self.find_or_refresh(id_or_key).await?.entry.key);
         let content = self.shared.bucket.get(&key, LARGEST_METADATA).await?;
         let damaged = |reason: String| BucketError::Refused {
@@ -154,7 +171,11 @@ impl Catalog {
             Some(_) => return Err(BucketError::NewerVersion(format!("the metadata {key:?}"))),
             None => return Err(damaged("it has no schema number".to_owned())),
         }
-        metadata.insert("title".to_owned(), title.into());
+        for (field, text) in [("title", edit.title), ("notes", edit.notes)] {
+            if let Some(text) = text {
+                metadata.insert(field.to_owned(), text.into());
+            }
+        }
         let content = serde_json::to_vec_pretty(&metadata).map_err(|error| damaged(error.to_string()))?;
         self.shared.bucket.put_bytes(&key, content.into(), PutMode::Replace).await?;
         self.refresh().await

@@ -22,7 +22,7 @@ mod publish;
 mod s3;
 
 pub use bucket::{Bucket, ChangeSource, FileUpload, ObjectInfo, Progress, PutMode};
-pub use catalog::{Catalog, Listed, visible_to};
+pub use catalog::{Catalog, Edit, Listed, visible_to};
 pub use error::{BucketError, Operation};
 pub use folder::{FileLinks, FolderBucket};
 pub use key::{KeyFields, KeyTemplate, KeyTemplateError, is_audio_key, metadata_key, slug};

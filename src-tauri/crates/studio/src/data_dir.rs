@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `lock` | held by the one program that uses the folder |
 //! | `identity.json` | the key of this person or recorder; counts starts |
+//! | `remote.json` | the key of whoever starts and cancels recordings from a script |
 //! | `room.json` | the room that this host opens again at its next start |
 //! | `spool/` | what this participant encoded, until the bucket has it |
 //! | `recordings/{id}/` | journal and take of one recording |
@@ -98,38 +99,70 @@ impl DataDir {
 
     /// Reads a JSON file of the folder; None if it is not there.
     pub(crate) fn read<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, ErrorReport> {
-        let path = self.path(name);
-        let bytes = match fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(io(&path, &error)),
-        };
-        check_schema(&path, &bytes)?;
-        serde_json::from_slice(&bytes).map(Some).map_err(|error| {
-            ErrorReport::new(
-                code::IO,
-                format!("{} is damaged: {error}", path.display()),
-                "put back a copy of it, or move it away to start afresh",
-            )
-        })
+        read(&self.root, name)
     }
 
     /// Replaces a JSON file of the folder as a whole, readable for its owner only.
     pub(crate) fn write<T: Serialize>(&self, name: &str, value: &T) -> Result<(), ErrorReport> {
-        let path = self.path(name);
-        let partial = self.path(&format!("{name}.partial"));
-        let write = || -> std::io::Result<()> {
-            let mut options = OpenOptions::new();
-            options.create(true).write(true).truncate(true);
-            #[cfg(unix)]
-            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-            let mut file = options.open(&partial)?;
-            file.write_all(&serde_json::to_vec_pretty(value)?)?;
-            file.sync_all()?;
-            fs::rename(&partial, &path)
-        };
-        write().map_err(|error| io(&path, &error))
+        write(&self.root, name, value)
     }
+}
+
+/// The key with which scripts on this folder start recordings, so that they may cancel what they started. It takes no
+/// lock, and is nobody's who is in a room.
+///
+/// # Errors
+/// `io`, or `newer_version` if a later Roomtone wrote it.
+pub fn remote_identity(path: Option<&Path>) -> Result<Identity, ErrorReport> {
+    #[derive(Serialize, Deserialize)]
+    struct RemoteFile {
+        schema: u32,
+        seed: [u8; 32],
+    }
+    let root = path.map_or_else(default_data_dir, |path| Ok(path.to_owned()))?;
+    fs::create_dir_all(&root).map_err(|error| io(&root, &error))?;
+    let file = match read::<RemoteFile>(&root, "remote.json")? {
+        Some(file) => file,
+        None => {
+            let file = RemoteFile { schema: SCHEMA, seed: random::bytes()? };
+            write(&root, "remote.json", &file)?;
+            file
+        }
+    };
+    Ok(Identity::from_seed(file.seed))
+}
+
+fn read<T: DeserializeOwned>(root: &Path, name: &str) -> Result<Option<T>, ErrorReport> {
+    let path = root.join(name);
+    let bytes = match fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(io(&path, &error)),
+    };
+    check_schema(&path, &bytes)?;
+    serde_json::from_slice(&bytes).map(Some).map_err(|error| {
+        ErrorReport::new(
+            code::IO,
+            format!("{} is damaged: {error}", path.display()),
+            "put back a copy of it, or move it away to start afresh",
+        )
+    })
+}
+
+fn write<T: Serialize>(root: &Path, name: &str, value: &T) -> Result<(), ErrorReport> {
+    let path = root.join(name);
+    let partial = root.join(format!("{name}.partial"));
+    let write = || -> std::io::Result<()> {
+        let mut options = OpenOptions::new();
+        options.create(true).write(true).truncate(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(&partial)?;
+        file.write_all(&serde_json::to_vec_pretty(value)?)?;
+        file.sync_all()?;
+        fs::rename(&partial, &path)
+    };
+    write().map_err(|error| io(&path, &error))
 }
 
 /// Refuses what a newer version wrote, before its content is looked at.
@@ -187,6 +220,15 @@ mod tests {
         let (first, second) = (dir.start().unwrap(), dir.start().unwrap());
         assert_eq!(first.identity.participant(), second.identity.participant());
         assert!(second.epoch > first.epoch);
+    }
+
+    #[test]
+    fn a_script_keeps_its_key_and_it_is_not_the_persons() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = DataDir::open(Some(folder.path())).unwrap();
+        let remote = || remote_identity(Some(folder.path())).unwrap().participant();
+        assert_eq!(remote(), remote());
+        assert_ne!(remote(), dir.start().unwrap().identity.participant());
     }
 
     #[test]

@@ -20,7 +20,7 @@ mod visitor;
 pub mod view;
 
 pub use bucket::{ConfiguredBucket, configured_bucket};
-pub use data_dir::{DataDir, Start, default_data_dir};
+pub use data_dir::{DataDir, Start, default_data_dir, remote_identity};
 pub use host::{Host, HostOptions, LocalDoor};
 pub use participant::{Participant, ParticipantOptions};
 pub use roomtone_engine::{AlarmKind, HostEvent, ParticipantEvent, PersonLine, RecordingLine, WarningKind};

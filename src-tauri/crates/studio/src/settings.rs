@@ -41,6 +41,8 @@ pub struct Settings {
     pub grace_s: Option<u64>,
     /// Recorded time after which a recording ends by itself, in seconds. Default: never.
     pub time_limit_s: Option<u64>,
+    /// How long local copies stay after the bucket has them, in seconds. Default: for good.
+    pub keep_local_s: Option<u64>,
     /// A recording begins by itself when so many participants with microphones are there. Default: never.
     pub auto_record: Option<u32>,
     /// Address of the relay that a host brings along. Default: `127.0.0.1:0`, where 0 is any free port, kept for good.
@@ -140,6 +142,7 @@ impl Settings {
             },
             grace_s: parse("ROOMTONE_GRACE_S", read("ROOMTONE_GRACE_S"), "a number of seconds")?,
             time_limit_s: parse("ROOMTONE_TIME_LIMIT_S", read("ROOMTONE_TIME_LIMIT_S"), "a number of seconds")?,
+            keep_local_s: parse("ROOMTONE_KEEP_LOCAL_S", read("ROOMTONE_KEEP_LOCAL_S"), "a number of seconds")?,
             auto_record: parse("ROOMTONE_AUTO_RECORD", read("ROOMTONE_AUTO_RECORD"), "a number of people")?,
             listen: parse("ROOMTONE_LISTEN", read("ROOMTONE_LISTEN"), "an address and a port, like 127.0.0.1:0")?,
             media_addrs: read("ROOMTONE_MEDIA_ADDRS").map(|list| media_addrs(&list)).transpose()?,
@@ -166,6 +169,7 @@ impl Settings {
             record_by: self.record_by.or(below.record_by),
             grace_s: self.grace_s.or(below.grace_s),
             time_limit_s: self.time_limit_s.or(below.time_limit_s),
+            keep_local_s: self.keep_local_s.or(below.keep_local_s),
             auto_record: self.auto_record.or(below.auto_record),
             listen: self.listen.or(below.listen),
             media_addrs: self.media_addrs.or(below.media_addrs),
@@ -216,6 +220,12 @@ impl Settings {
     #[must_use]
     pub fn time_limit(&self) -> Option<Duration> {
         self.time_limit_s.map(Duration::from_secs)
+    }
+
+    /// How long local copies stay after the bucket has them; None: for good.
+    #[must_use]
+    pub fn keep_local(&self) -> Option<Duration> {
+        self.keep_local_s.map(Duration::from_secs)
     }
 
     /// How long a room without anybody goes on.

@@ -37,9 +37,17 @@ impl Visitor {
     /// # Errors
     /// What relay and recorder say; `recorder_unreachable` if the recorder does not answer.
     pub async fn arrive(invite: Invite) -> Result<Self, ErrorReport> {
+        Self::arrive_as(invite, Identity::from_seed(random::bytes()?)).await
+    }
+
+    /// Knocks with this key. One key is in the room once at a time.
+    ///
+    /// # Errors
+    /// See [`Visitor::arrive`].
+    pub async fn arrive_as(invite: Invite, identity: Identity) -> Result<Self, ErrorReport> {
         let config = ParticipantConfig {
             invite,
-            identity: Identity::from_seed(random::bytes()?),
+            identity,
             epoch: WakeEpoch(1),
             role: Role::Observer,
             passing: true,

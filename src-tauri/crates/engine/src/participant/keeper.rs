@@ -153,7 +153,8 @@ impl<S: PacketStore> Keeper<S> {
         }
         wanted.hide(&self.times);
         wanted.durable = false;
-        for (packet, at) in self.pre_roll.since(ClockNs(wanted.from.0 - MARGIN_NS)) {
+        // What was captured since somebody resumed, before that was known.
+        for (packet, at) in until.into_iter().flat_map(|until| self.pre_roll.since(ClockNs(until.0 - MARGIN_NS))) {
             if wanted.takes(ClockNs(at.0 + PACKET_NS)) {
                 self.spool.append(recording, packet)?;
             }

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap as Map;
 
 use roomtone_capture::CaptureEvent;
-use roomtone_packets::{Coverage, Packet};
+use roomtone_packets::{Coverage, Packet, Record, Scanned, Scanner};
 use roomtone_protocol::channel::{Inventory, ToParticipant};
 use roomtone_protocol::{IndexRange, SampleIndex, SegmentId, WakeEpoch};
 
@@ -19,8 +19,10 @@ struct TestStore {
 
 impl PacketStore for TestStore {
     fn append(&mut self, recording: RecordingId, packet: &Packet) -> Result<bool, SpoolError> {
-        self.packets.entry(recording).or_default().push(packet.clone());
-        Ok(true)
+        let packets = self.packets.entry(recording).or_default();
+        let fresh = !packets.contains(packet);
+        packets.extend(fresh.then(|| packet.clone()));
+        Ok(fresh)
     }
 
     fn read(&mut self, recording: RecordingId, range: IndexRange) -> Result<Vec<Packet>, SpoolError> {
@@ -191,4 +193,62 @@ fn what_is_kept_after_an_end_that_nobody_could_tell_is_not_given_away() {
     let bytes: usize = sent.iter().map(|output| if let Output::Bulk(bytes) = output { bytes.len() } else { 0 }).sum();
     let one = stage.end.keeper.messages(TAKE, &[IndexRange { to: SampleIndex(960), ..all }]).unwrap();
     assert_eq!(bytes, 55 * one.iter().map(Vec::len).sum::<usize>(), "55 packets of 20 ms");
+}
+
+/// Indices, in packets, of what is held of the recording.
+fn held(stage: &Stage) -> Vec<(u64, u64)> {
+    let held = stage.end.keeper.inventory(stage.end.now, TAKE, false).held;
+    held.iter().map(|range| (range.from.0 / 960, range.to.0 / 960)).collect()
+}
+
+fn cut(from_ms: i64, until_ms: Option<i64>) -> Input {
+    let at = |ms: i64| ClockNs(ms * 1_000_000);
+    Input::Message(ToParticipant::SpoolCut { recording: TAKE, cut: 0, from: at(from_ms), until: until_ms.map(at) })
+}
+
+#[test]
+fn nothing_of_a_pause_is_kept_or_sent_but_its_margins() {
+    let mut stage = Stage::linked();
+    stage.tell(Input::Message(ToParticipant::SpoolFrom { recording: TAKE, from: ClockNs(0) }));
+    for _ in 0..50 {
+        stage.packet();
+    }
+    stage.tell(cut(1_000, None));
+    let sent = (50..100).filter(|_| stage.packet().iter().any(|output| matches!(output, Output::Media { .. }))).count();
+    assert_eq!((sent, held(&stage)), (5, vec![(0, 55)]), "five packets of margin");
+    // Somebody resumed at 1.9 s, and the word took its time.
+    stage.tell(cut(1_000, Some(1_900)));
+    assert_eq!(held(&stage), [(0, 55), (90, 100)]);
+    assert!(stage.packet().iter().any(|output| matches!(output, Output::Media { .. })));
+}
+
+#[test]
+fn what_was_kept_before_a_pause_was_known_is_not_given_away() {
+    let mut stage = Stage::linked();
+    stage.tell(Input::Message(ToParticipant::SpoolFrom { recording: TAKE, from: ClockNs(0) }));
+    stage.tell(Input::LinkClosed);
+    // Cut off for five minutes, longer than the memory of what was said.
+    for _ in 0..15_000 {
+        stage.packet();
+    }
+    stage.tell(Input::Linked { id: None });
+    stage.tell(Input::Message(ToParticipant::SpoolFrom { recording: TAKE, from: ClockNs(0) }));
+    stage.tell(cut(10_000, Some(200_000)));
+    assert_eq!(held(&stage), [(0, 505), (9_995, 15_000)]);
+    let everything = vec![IndexRange { segment: SEGMENT, from: SampleIndex(0), to: SampleIndex(15_000 * 960) }];
+    let asked = stage.tell(Input::Message(ToParticipant::Want { recording: TAKE, ranges: everything }));
+    let mut given = Vec::new();
+    for output in &asked {
+        let Output::Bulk(records) = output else { continue };
+        let mut scanner = Scanner::default();
+        scanner.push(records);
+        while let Some(scanned) = scanner.next_scanned() {
+            if let Scanned::Record { record: Record::Packet(packet), .. } = scanned {
+                given.push(packet.index.0 / 960);
+            }
+        }
+    }
+    assert_eq!(given.len(), 505 + 5_005);
+    assert!(given.iter().all(|index| !(505..9_995).contains(index)));
+    assert_eq!(held(&stage), [(0, 505), (9_995, 15_000)], "also when it is told again");
 }

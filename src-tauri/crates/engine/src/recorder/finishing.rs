@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use roomtone_packets::{MapStretch, Record};
+use roomtone_packets::{Described, MapStretch, Record};
 use roomtone_protocol::channel::{Command, ToParticipant};
 use roomtone_protocol::{ClockNs, CommandId, ErrorReport, ParticipantId, RecordingId, SAMPLE_RATE};
 use roomtone_recorder::{Journal, JournalError, TrackClock};
@@ -29,6 +29,7 @@ impl RecorderEnd {
                 maps.extend(track.clock.stretches().map(|stretch| (*participant, *stretch)));
             }
         }
+        self.unwritten.insert(recording, self.file_bytes(&take));
         self.finalizing.insert(recording);
         self.outputs.push_back(Output::Finalize { recording, maps });
     }
@@ -37,12 +38,12 @@ impl RecorderEnd {
     pub(super) fn found_take(
         &mut self,
         recording: RecordingId,
-        title: Option<String>,
+        (title, notes): (Option<String>, Option<String>),
         finished: Finished,
         submitted: bool,
     ) {
         let length = Duration::from_millis(finished.duration_ms);
-        self.room(RoomInput::Recovered { recording, title, notes: None, started_by: None, length, finalized: true });
+        self.room(RoomInput::Recovered { recording, title, notes, started_by: None, length, finalized: true });
         self.uploading.insert(recording, finished);
         if !submitted {
             self.finalizing.insert(recording);
@@ -64,6 +65,14 @@ impl RecorderEnd {
 
     /// A file is whole: it goes to the bucket.
     pub(super) fn finalized(&mut self, recording: RecordingId, result: Result<Finished, FinalizeFailure>) {
+        self.unwritten.remove(&recording);
+        if self.discarded.contains(&recording) {
+            // It was discarded meanwhile, and its files came behind that.
+            self.finalizing.remove(&recording);
+            self.burying.insert(recording);
+            self.outputs.push_back(Output::Discard { recording });
+            return;
+        }
         match result {
             Ok(finished) => {
                 self.room(RoomInput::Finalized { recording });
@@ -86,6 +95,9 @@ impl RecorderEnd {
 
     pub(super) fn submitted(&mut self, recording: RecordingId, result: Result<(), ErrorReport>) {
         self.finalizing.remove(&recording);
+        if self.discarded.contains(&recording) {
+            return;
+        }
         if let Err(error) = result {
             self.uploading.remove(&recording);
             self.room(RoomInput::Failed { recording, reason: error.message, hint: error.hint });
@@ -99,6 +111,9 @@ impl RecorderEnd {
         let Some(finished) = self.uploading.remove(&recording) else { return };
         let Finished { path, channels, duration_ms, gapless } = finished;
         self.tell(HostEvent::RecordingCompleted { recording, path, key, size, channels, duration_ms, gapless });
+        if let Some(Described { title, notes }) = self.described.remove(&recording) {
+            self.outputs.push_back(Output::Describe { recording, title, notes });
+        }
         if gapless {
             self.archived.insert(recording);
             self.send_to_all(&ToParticipant::Archived { recording });

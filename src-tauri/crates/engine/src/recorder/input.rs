@@ -28,6 +28,8 @@ pub struct Setup {
     pub room: RoomId,
     /// What people call it.
     pub name: String,
+    /// Bytes that a sample of a finished recording takes on the disk ([`roomtone_session::Config`]).
+    pub disk_bytes_per_sample: u32,
 }
 
 /// Something that happened.
@@ -150,12 +152,29 @@ pub enum Input {
     },
     /// The list of recordings changed.
     Listed,
+    /// A tombstone stands for a discarded recording: whatever happens now, nothing of it comes back.
+    Buried {
+        /// Which recording.
+        recording: RecordingId,
+    },
+    /// Answers [`super::Output::WantsRecording`].
+    AutoStart {
+        /// Drawn at random: the id of the recording.
+        fresh: RecordingId,
+    },
+    /// The driver looked at the disk; at least every ten seconds while something is recorded.
+    Disk {
+        /// Bytes that are free.
+        free_bytes: u64,
+    },
     /// An earlier start left a file.
     FoundTake {
         /// Which recording.
         recording: RecordingId,
         /// Its title.
         title: Option<String>,
+        /// Its notes.
+        notes: Option<String>,
         /// The file.
         finished: Finished,
         /// Whether the upload queue has it.

@@ -17,7 +17,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use roomtone_packets::{IntervalEdge, MarkerSet, PersonLeft, Record};
+use roomtone_packets::{Described, IntervalEdge, MarkerSet, PersonLeft, Record};
 use roomtone_protocol::channel::{Inventory, Peer, ToParticipant};
 use roomtone_protocol::signal::MemberChange;
 use roomtone_protocol::state::Role;
@@ -52,6 +52,14 @@ pub struct RecorderEnd {
     finalizing: BTreeSet<RecordingId>,
     /// Files on their way to the bucket.
     uploading: BTreeMap<RecordingId, Finished>,
+    /// What each of them still takes on the disk, in bytes.
+    unwritten: BTreeMap<RecordingId, u64>,
+    /// Described after their journals were closed.
+    described: BTreeMap<RecordingId, Described>,
+    /// Discarded since the program started: whoever still holds something of them is told.
+    discarded: BTreeSet<RecordingId>,
+    /// Those of them without a tombstone yet.
+    burying: BTreeSet<RecordingId>,
     /// In the bucket, with nothing missing: the spools may go.
     archived: BTreeSet<RecordingId>,
     /// Who came back with something of a recording that is over, until its journal is open again.
@@ -92,6 +100,10 @@ impl RecorderEnd {
             takes: BTreeMap::new(),
             finalizing: BTreeSet::new(),
             uploading: BTreeMap::new(),
+            unwritten: BTreeMap::new(),
+            described: BTreeMap::new(),
+            discarded: BTreeSet::new(),
+            burying: BTreeSet::new(),
             archived: BTreeSet::new(),
             late: BTreeMap::new(),
             reopening: BTreeSet::new(),
@@ -129,7 +141,7 @@ impl RecorderEnd {
     /// Whether all is done that must be done before the program ends, or that there was time for.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        if !self.takes.is_empty() || !self.finalizing.is_empty() {
+        if !self.takes.is_empty() || !self.finalizing.is_empty() || !self.burying.is_empty() {
             return false;
         }
         let until = self.ending.as_ref().and_then(|ending| ending.until);
@@ -166,8 +178,16 @@ impl RecorderEnd {
             }
             Input::Completed { recording, key, size } => self.completed(desk, recording, key, size),
             Input::Listed => self.listed(),
-            Input::FoundTake { recording, title, finished, submitted } => {
-                self.found_take(recording, title, finished, submitted);
+            Input::Buried { recording } => {
+                self.burying.remove(&recording);
+            }
+            Input::AutoStart { fresh } => self.room(RoomInput::AutoStart { fresh }),
+            Input::Disk { free_bytes } => {
+                let free_bytes = free_bytes.saturating_sub(self.owed_bytes());
+                self.room(RoomInput::Disk { free_bytes });
+            }
+            Input::FoundTake { recording, title, notes, finished, submitted } => {
+                self.found_take(recording, (title, notes), finished, submitted);
             }
             Input::FoundJournal { recording } => self.found_journal(recording),
             Input::GoingOn(going_on) => self.go_on(*going_on),
@@ -266,7 +286,7 @@ impl RecorderEnd {
             RoomOutput::Mark { recording, at, text, by } => {
                 self.remark(desk, recording, Record::Marker(MarkerSet { recording, at, text, by }));
             }
-            RoomOutput::Described { recording, title, notes } => self.described(desk, recording, title, notes),
+            RoomOutput::Described { recording, title, notes } => self.describe(desk, recording, title, notes),
             RoomOutput::Warning { recording, warning } => self.tell(HostEvent::warning(recording, warning)),
             RoomOutput::WantsRecording => self.outputs.push_back(Output::WantsRecording),
             RoomOutput::Discard { recording } => self.discard(recording),

@@ -92,6 +92,23 @@ pub enum Output {
         /// Which recording.
         recording: RecordingId,
     },
+    /// Write down that a recording is discarded and answer [`super::Input::Buried`]; then remove everything of it from
+    /// the disk and the bucket, at whatever stage it is. Comes again when something of it turns up later.
+    Discard {
+        /// Which.
+        recording: RecordingId,
+    },
+    /// Give a recording in the bucket another title and other notes: it was described on its way there.
+    Describe {
+        /// Which.
+        recording: RecordingId,
+        /// The title.
+        title: Option<String>,
+        /// The notes.
+        notes: Option<String>,
+    },
+    /// Draw an id for a recording that begins by itself and answer [`super::Input::AutoStart`].
+    WantsRecording,
     /// End the room at the relay.
     CloseRoom,
     /// Tell whoever drives the host.

@@ -24,6 +24,8 @@ const MOST_REMEMBERED: usize = 4_096;
 pub struct Reopened {
     /// When it ended, on this run's timeline clock.
     pub until: ClockNs,
+    /// Its pauses, on the same clock: from, until; None where it ended while it was paused.
+    pub cuts: Vec<(ClockNs, Option<ClockNs>)>,
     /// Whose channels, in order.
     pub channels: Vec<ParticipantId>,
     /// What is there of each track, and whether its participant has said that nothing more will come.
@@ -35,7 +37,7 @@ impl RecorderEnd {
     /// lacks nothing. Until then its journal takes what it lacks.
     pub(super) fn late(&mut self, desk: &dyn Desk, participant: ParticipantId, inventory: Inventory) {
         let recording = inventory.recording;
-        if desk.is_discarded(recording) {
+        if self.discarded.contains(&recording) || desk.is_discarded(recording) {
             self.send(participant, ToParticipant::Discard { recording });
         } else if self.archived.contains(&recording) || desk.is_archived(recording) {
             self.archived.insert(recording);
@@ -59,6 +61,9 @@ impl RecorderEnd {
     pub(super) fn reopened(&mut self, desk: &mut dyn Desk, recording: RecordingId, result: Result<Reopened, String>) {
         self.reopening.remove(&recording);
         let late = self.late.remove(&recording).unwrap_or_default();
+        if self.discarded.contains(&recording) {
+            return self.outputs.push_back(Output::CloseJournal { recording });
+        }
         let reopened = match result {
             Ok(reopened) => reopened,
             Err(reason) => {
@@ -69,6 +74,7 @@ impl RecorderEnd {
         };
         let mut take = OpenTake::new(recording, reopened.until);
         take.until = Some(reopened.until);
+        take.cuts = reopened.cuts;
         take.repair = Some(Repair { moved_at: self.now.clock, changed: false });
         take.channels = reopened.channels;
         for (participant, coverage, vouched) in reopened.tracks {

@@ -110,6 +110,14 @@ impl OpenTake {
         }
     }
 
+    /// Recorded time up to now, in nanoseconds.
+    pub(super) fn recorded_ns(&self, now: ClockNs) -> u64 {
+        let end = self.until.unwrap_or(now);
+        let paused: i64 =
+            self.cuts.iter().map(|(from, until)| (until.unwrap_or(end).0.min(end.0) - from.0).max(0)).sum();
+        u64::try_from(end.0 - self.from.0 - paused).unwrap_or(0)
+    }
+
     /// Whether waiting longer can bring anything. `connected` tells whether somebody's link is up.
     pub(super) fn settled(&self, now: ClockNs, connected: impl Fn(ParticipantId) -> bool) -> bool {
         if let Some(repair) = &self.repair {
@@ -182,6 +190,16 @@ mod tests {
             assert!(!unfinished.settled(ClockNs(AWAY_NS - 1), |_| false));
             assert!(unfinished.settled(ClockNs(AWAY_NS), |_| false));
         }
+    }
+
+    #[test]
+    fn pauses_are_no_recorded_time() {
+        let mut take = take(true, 960);
+        assert_eq!(take.recorded_ns(ClockNs(500)), 500);
+        take.cuts = vec![(ClockNs(100), Some(ClockNs(150))), (ClockNs(300), None)];
+        assert_eq!(take.recorded_ns(ClockNs(500)), 250);
+        take.until = Some(ClockNs(400));
+        assert_eq!(take.recorded_ns(ClockNs(500)), 250);
     }
 
     #[test]

@@ -1,13 +1,13 @@
 //! Recordings that begin, gain channels and end, and what their journals say about it.
 
-use roomtone_packets::{ChannelGiven, Coverage, Interval, IntervalEdge, NameGiven, Record};
+use roomtone_packets::{ChannelGiven, Coverage, Described, Interval, IntervalEdge, NameGiven, Record};
 use roomtone_protocol::channel::ToParticipant;
-use roomtone_protocol::{ClockNs, ParticipantId, RecordingId};
+use roomtone_protocol::{ClockNs, ParticipantId, RecordingId, SAMPLE_RATE};
 use roomtone_recorder::RecordingHeader;
 use roomtone_session::Input as RoomInput;
 
 use super::take::OpenTake;
-use super::{Desk, RecorderEnd};
+use super::{Desk, Output, RecorderEnd};
 
 impl RecorderEnd {
     pub(super) fn begin(
@@ -46,17 +46,15 @@ impl RecorderEnd {
             (IntervalEdge::Resume, Some((_, until))) => *until = Some(at),
             _ => take.cuts.push((at, None)),
         }
+        take.note(desk, None, interval);
         let people: Vec<_> = take.channels.clone();
-        if !desk.note(recording, interval) {
-            self.journal_failed(recording, "the disk is too slow to pause a recording");
-        }
         people.into_iter().for_each(|participant| self.announce(participant));
     }
 
     /// Notes what people say about a recording.
     pub(super) fn remark(&mut self, desk: &mut dyn Desk, recording: RecordingId, record: Record) {
-        if self.takes.contains_key(&recording) && !desk.note(recording, record) {
-            tracing::warn!(%recording, "the disk is behind; what was said about a recording is not in the journal");
+        if let Some(take) = self.takes.get_mut(&recording) {
+            take.note(desk, None, record);
         }
     }
 
@@ -79,9 +77,46 @@ impl RecorderEnd {
         self.announce(participant);
     }
 
+    /// Nothing of a recording may stay, at whatever stage it is.
     pub(super) fn discard(&mut self, recording: RecordingId) {
         self.takes.remove(&recording);
+        self.uploading.remove(&recording);
+        self.unwritten.remove(&recording);
+        self.described.remove(&recording);
+        self.late.remove(&recording);
+        self.discarded.insert(recording);
+        self.burying.insert(recording);
         self.send_to_all(&ToParticipant::Discard { recording });
+        self.outputs.push_back(Output::Discard { recording });
+    }
+
+    /// What people say about a recording: the journal knows it as long as it is open; later it is brought to the bucket
+    /// behind the file.
+    pub(super) fn describe(
+        &mut self,
+        desk: &mut dyn Desk,
+        recording: RecordingId,
+        title: Option<String>,
+        notes: Option<String>,
+    ) {
+        if self.takes.contains_key(&recording) {
+            self.remark(desk, recording, Record::Described(Described { title, notes }));
+        } else {
+            self.described.insert(recording, Described { title, notes });
+        }
+    }
+
+    /// Bytes that files will take which are still to be made.
+    pub(super) fn owed_bytes(&self) -> u64 {
+        let open = self.takes.values().filter(|take| take.is_live()).map(|take| self.file_bytes(take));
+        open.chain(self.unwritten.values().copied()).fold(0, u64::saturating_add)
+    }
+
+    /// Bytes of the file that a take will make, as far as it is recorded.
+    pub(super) fn file_bytes(&self, take: &OpenTake) -> u64 {
+        let samples = take.recorded_ns(self.now.clock) / 1_000 * u64::from(SAMPLE_RATE) / 1_000_000;
+        let sample = take.channels.len() as u64 * u64::from(self.setup.disk_bytes_per_sample);
+        samples.saturating_mul(sample)
     }
 
     pub(super) fn journal_failed(&mut self, recording: RecordingId, reason: &str) {

@@ -45,7 +45,8 @@ impl Desk for TestDesk {
         }
     }
 
-    fn note(&mut self, _: RecordingId, _: Record) -> bool {
+    fn note(&mut self, _: RecordingId, record: Record) -> bool {
+        self.notes.push(record);
         true
     }
 
@@ -78,8 +79,12 @@ impl Stage {
             grace: Duration::from_secs(600),
             epoch: 1,
             recording_enabled: true,
+            time_limit: None,
+            auto_record: None,
+            disk_bytes_per_sample: 3,
         };
-        let setup = Setup { me: ParticipantId::from_bytes([2; 16]), room, name: "Studio".into() };
+        let setup =
+            Setup { me: ParticipantId::from_bytes([2; 16]), room, name: "Studio".into(), disk_bytes_per_sample: 3 };
         let end = RecorderEnd::new(moment, setup, Room::new(ClockNs(0), config));
         let mut room = Self { end, desk: TestDesk::default(), now_ms: 0, commands: 0 };
         let (role, epoch) = (Role::Participant, WakeEpoch(1));
@@ -153,7 +158,7 @@ fn sent(outputs: &[Output]) -> Vec<&ToParticipant> {
 #[test]
 fn a_recording_goes_from_record_to_the_bucket() {
     let mut room = Stage::with_ada();
-    let begun = room.ask(Command::Start { title: None });
+    let begun = room.ask(Command::Start { title: None, notes: None });
     assert_eq!(sent(&begun), [&ToParticipant::SpoolFrom { recording: TAKE, from: ClockNs(0) }]);
     room.tell(Input::JournalOpen { recording: TAKE });
     room.say(segment());
@@ -184,7 +189,7 @@ fn a_recording_goes_from_record_to_the_bucket() {
 #[test]
 fn what_the_disk_has_no_time_for_is_asked_for_again() {
     let mut room = Stage::with_ada();
-    room.ask(Command::Start { title: None });
+    room.ask(Command::Start { title: None, notes: None });
     room.say(segment());
     room.desk.slow = true;
     room.tell(Input::Media { from: ADA, timestamp: 0, opus: opus() });
@@ -230,7 +235,7 @@ fn a_spool_of_a_recording_that_is_forgotten_is_told_once_a_link_that_it_is_over(
 #[test]
 fn safe_to_quit_is_what_survives_a_power_cut() {
     let mut room = Stage::with_ada();
-    room.ask(Command::Start { title: None });
+    room.ask(Command::Start { title: None, notes: None });
     room.say(segment());
     room.tell(Input::Media { from: ADA, timestamp: 0, opus: opus() });
     assert_eq!(sent(&room.say(holds(960, true))), [] as [&ToParticipant; 0], "arrived is not safe");
@@ -245,7 +250,7 @@ fn safe_to_quit_is_what_survives_a_power_cut() {
 #[test]
 fn a_new_link_is_told_again_what_is_wanted_once_its_clock_is_known() {
     let mut room = Stage::with_ada();
-    room.ask(Command::Start { title: None });
+    room.ask(Command::Start { title: None, notes: None });
     room.tell(Input::LinkClosed { participant: ADA });
     let (role, epoch) = (Role::Participant, WakeEpoch(1));
     let peer = Peer { participant: ADA, role, host: false, passing: false, epoch, name: None };
@@ -257,7 +262,7 @@ fn a_new_link_is_told_again_what_is_wanted_once_its_clock_is_known() {
 #[test]
 fn the_end_waits_for_files_and_for_uploads_no_longer_than_it_may() {
     let mut room = Stage::with_ada();
-    room.ask(Command::Start { title: None });
+    room.ask(Command::Start { title: None, notes: None });
     room.say(segment());
     let stop = Some((CommandId::from_bytes([77; 16]), RecordingId::from_bytes([78; 16])));
     room.tell(Input::Shutdown { drain: Duration::from_secs(10), stop });
@@ -272,4 +277,109 @@ fn the_end_waits_for_files_and_for_uploads_no_longer_than_it_may() {
     assert!(!room.end.is_over());
     room.after(1);
     assert!(room.end.is_over());
+}
+
+/// Everything in the journal about recorded time.
+fn edges(room: &Stage) -> Vec<(IntervalEdge, i64)> {
+    let edge = |record: &Record| match record {
+        Record::Interval(interval) => Some((interval.edge, interval.at.0 / 1_000_000)),
+        _ => None,
+    };
+    room.desk.notes.iter().filter_map(edge).collect()
+}
+
+fn cut(until_ms: Option<i64>) -> ToParticipant {
+    let at = |ms: i64| ClockNs(ms * 1_000_000);
+    ToParticipant::SpoolCut { recording: TAKE, cut: 0, from: at(1_000), until: until_ms.map(at) }
+}
+
+#[test]
+fn a_pause_is_noted_and_told_and_told_again_on_a_new_link() {
+    let mut room = Stage::with_ada();
+    room.ask(Command::Start { title: None, notes: None });
+    room.after(1_000);
+    assert_eq!(sent(&room.ask(Command::Pause)), [&cut(None)]);
+    room.after(2_000);
+    assert_eq!(sent(&room.ask(Command::Resume)), [&cut(Some(3_000))]);
+    assert_eq!(sent(&room.compare()), [] as [&ToParticipant; 0]);
+    use IntervalEdge::{Pause, Resume, Start};
+    assert_eq!(edges(&room), [(Start, 0), (Pause, 1_000), (Resume, 3_000)]);
+    room.tell(Input::LinkClosed { participant: ADA });
+    let (role, epoch) = (Role::Participant, WakeEpoch(1));
+    room.tell(Input::Linked(Peer { participant: ADA, role, host: false, passing: false, epoch, name: None }));
+    let from = ToParticipant::SpoolFrom { recording: TAKE, from: ClockNs(0) };
+    assert_eq!(sent(&room.compare()), [&from, &cut(Some(3_000))]);
+}
+
+#[test]
+fn what_people_say_about_a_recording_is_in_its_journal_or_follows_it_to_the_bucket() {
+    let mut room = Stage::with_ada();
+    room.ask(Command::Start { title: None, notes: Some("first".into()) });
+    room.after(500);
+    room.ask(Command::Mark { text: "here".into() });
+    let marker = MarkerSet { recording: TAKE, at: ClockNs(500_000_000), text: "here".into(), by: Some(ADA) };
+    assert!(room.desk.notes.contains(&Record::Marker(marker)));
+    assert!(room.desk.notes.contains(&Record::Described(Described { title: None, notes: Some("first".into()) })));
+    room.ask(Command::Stop);
+    room.say(holds(0, true));
+    room.after(100);
+    let finished = Finished { path: PathBuf::new(), channels: 1, duration_ms: 500, gapless: true };
+    room.tell(Input::Finalized { recording: TAKE, result: Ok(finished) });
+    room.tell(Input::Submitted { recording: TAKE, result: Ok(()) });
+    let named = || Command::Describe { recording: Some(TAKE), title: Some("Late".into()), notes: None };
+    room.ask(named());
+    let done = room.tell(Input::Completed { recording: TAKE, key: "k".into(), size: 1 });
+    let (title, notes) = (Some("Late".into()), Some("first".into()));
+    assert!(done.contains(&Output::Describe { recording: TAKE, title, notes }));
+    let asked = room.ask(named());
+    assert!(asked.iter().any(|output| matches!(output, Output::Shelf { .. })), "now it is the bucket's");
+}
+
+#[test]
+fn what_is_cancelled_goes_everywhere_and_does_not_come_back() {
+    let mut room = Stage::with_ada();
+    room.ask(Command::Start { title: None, notes: None });
+    room.after(1_000);
+    let gone = room.ask(Command::Cancel { recording: None });
+    let discard = ToParticipant::Discard { recording: TAKE };
+    assert!(sent(&gone).contains(&&discard));
+    assert!(gone.contains(&Output::Discard { recording: TAKE }));
+    let stop = Some((CommandId::from_bytes([77; 16]), RecordingId::from_bytes([78; 16])));
+    room.tell(Input::Shutdown { drain: Duration::ZERO, stop });
+    assert!(!room.end.is_over(), "without a tombstone it could come back");
+    room.tell(Input::Buried { recording: TAKE });
+    assert!(room.end.is_over());
+    assert_eq!(sent(&room.say(holds(960, true))), [&discard], "who was away is told");
+    let mut later = Stage::with_ada();
+    later.desk.discarded.insert(TAKE);
+    assert_eq!(sent(&later.say(holds(960, true))), [&discard], "also by a later start");
+}
+
+#[test]
+fn a_file_that_was_being_made_when_its_recording_was_cancelled_is_not_published() {
+    let mut room = Stage::with_ada();
+    room.ask(Command::Start { title: None, notes: None });
+    room.ask(Command::Stop);
+    room.say(holds(0, true));
+    room.after(100);
+    room.ask(Command::Cancel { recording: Some(TAKE) });
+    room.tell(Input::Buried { recording: TAKE });
+    let finished = Finished { path: PathBuf::new(), channels: 1, duration_ms: 0, gapless: true };
+    let made = room.tell(Input::Finalized { recording: TAKE, result: Ok(finished) });
+    assert_eq!(made, [Output::Discard { recording: TAKE }], "its files came behind the first removal");
+}
+
+#[test]
+fn files_that_are_still_to_be_made_are_not_free_space() {
+    let mut room = Stage::with_ada();
+    room.ask(Command::Start { title: None, notes: None });
+    room.after(10_000);
+    let file = 10 * 48_000 * 3;
+    assert_eq!(room.end.owed_bytes(), file);
+    let free = 64 * 1024 * 1024 + file;
+    let told = room.tell(Input::Disk { free_bytes: free + 164_000 * 3_600 });
+    assert!(sent(&told).is_empty() && !told.is_empty(), "an hour is left: {told:?}");
+    let ended = room.tell(Input::Disk { free_bytes: free });
+    assert!(sent(&ended).iter().any(|message| matches!(message, ToParticipant::SpoolUntil { .. })));
+    assert!(ended.iter().any(|output| matches!(output, Output::Event(HostEvent::RecordingWarning { left_ms: 0, .. }))));
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use roomtone_packets::{ClockExchange, Coverage, MutedFrom, Packet, Record, Scanned, Scanner};
 use roomtone_protocol::channel::{Anchor, Command, Inventory, Peer, Segment, ToParticipant, ToRecorder};
+use roomtone_protocol::state::RecordingState;
 use roomtone_protocol::{CommandId, ParticipantId, RecordingId, SampleIndex, SegmentKey};
 use roomtone_recorder::{BackfillInput, TrackClock, packet_samples};
 use roomtone_session::{Caller, Input as RoomInput};
@@ -213,6 +214,12 @@ impl RecorderEnd {
     ) {
         let Some(link) = self.links.get(&participant) else { return };
         let host = link.peer.host;
+        if let Command::Describe { recording: Some(recording), .. } = command
+            && self.is_the_buckets(recording)
+        {
+            self.outputs.push_back(Output::Shelf { from: participant, host, id, command });
+            return;
+        }
         match command {
             Command::Recordings
             | Command::Outcome { .. }
@@ -234,6 +241,12 @@ impl RecorderEnd {
                 self.room(RoomInput::Command { caller, id, based_on, command, fresh });
             }
         }
+    }
+
+    /// Whether only the bucket can say something about a recording.
+    fn is_the_buckets(&self, recording: RecordingId) -> bool {
+        let status = self.room.recording(self.now.clock, recording);
+        status.is_none_or(|status| status.state == RecordingState::Completed)
     }
 
     /// Tells a participant, on its own clock, which recordings want its audio.

@@ -110,6 +110,8 @@ fn a_disk_that_fills_up_warns_and_ends_the_recording() {
     let full = Output::Warning { recording: take(n), warning: Warning::DiskFull };
     assert_eq!(stage.wait(0.5).give(Input::Disk { free_bytes: 64 * MIB }), [end(n, 0.5), full, Output::Changed]);
     assert_eq!(stage.life(n), Some(RecordingState::Finalizing), "with all that was recorded");
+    let why = stage.state().finalizing[0].failure.clone();
+    assert!(why.is_some_and(|why| why.contains("disk filled up")), "everybody is told");
     assert_eq!(stage.ask(host(1), start()), refused(code::DISK_FULL));
     stage.give(room_for(3_600));
     assert_eq!(stage.ask(host(1), start()), Ok(Answer::Done));

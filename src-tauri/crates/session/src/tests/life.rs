@@ -86,6 +86,32 @@ fn a_recording_that_fails_leaves_the_room_going_and_says_why() {
 }
 
 #[test]
+fn a_recording_that_is_cut_short_is_finished_and_says_why_until_it_is_out_of_sight() {
+    let mut stage = Stage::new();
+    stage.enter(1);
+    let (n, _) = stage.command(member(1), start());
+    let recording = take(n);
+    let full = || Input::CutShort { recording, reason: "the disk is full".to_owned(), hint: "free some".to_owned() };
+    let shown = |stage: &Stage| {
+        let status = stage.state().finalizing[0].clone();
+        (status.state, status.failure.unwrap_or_default())
+    };
+    let why = || "the disk is full; free some".to_owned();
+    assert_eq!(stage.wait(0.5).give(full()), [end(n, 0.5), Output::Changed]);
+    assert_eq!(shown(&stage), (RecordingState::Finalizing, why()));
+    assert_eq!(stage.give(full()), [], "it is over");
+    stage.give(Input::Finalized { recording });
+    assert_eq!(shown(&stage), (RecordingState::Uploading, why()));
+    let trouble = ErrorReport::new(code::STORAGE_UNREACHABLE, "no answer", "it is tried again");
+    stage.give(Input::Trouble { recording, trouble: Some(trouble) });
+    assert_eq!(shown(&stage).1, "no answer; it is tried again", "what can be acted on now comes first");
+    stage.give(Input::Completed { recording });
+    assert_eq!(shown(&stage), (RecordingState::Completed, why()));
+    assert_eq!(code_of(stage.room.may_download(recording)), Ok(()));
+    assert_eq!(stage.ask(member(1), start()), Ok(Answer::Done), "the room goes on");
+}
+
+#[test]
 fn finalizing_can_fail_too() {
     let (mut stage, n) = stopped();
     let failed = Input::Failed { recording: take(n), reason: "unreadable".to_owned(), hint: "see the log".to_owned() };

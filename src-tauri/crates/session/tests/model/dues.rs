@@ -12,6 +12,10 @@ const SECOND: i64 = 1_000_000_000;
 /// What the disk must never hold less of, in bytes.
 const RESERVE: u64 = 64 << 20;
 
+/// What everybody is told then.
+const FILLED_UP: &str = "the host's disk filled up, and the recording was ended with all that was recorded; \
+                         free some space on the host's computer, then start again";
+
 impl Model {
     /// What is due up to now.
     pub(super) fn carry_out_due(&mut self) {
@@ -56,6 +60,7 @@ impl Model {
         let (Some(recording), Some(left)) = (self.current, self.disk_left()) else { return };
         if self.disk_full() {
             self.end(self.now);
+            self.cut_short.insert(recording, FILLED_UP.to_owned());
             self.done.push(Output::Warning { recording, warning: Warning::DiskFull });
             return;
         }

@@ -288,6 +288,7 @@ fn news(recording: RecordingId, step: Step) -> Input {
         Step::Empty => Input::Empty { recording },
         Step::Completed => Input::Completed { recording },
         Step::Failed => Input::Failed { recording, reason: "stuck".to_owned(), hint: "push".to_owned() },
+        Step::CutShort => Input::CutShort { recording, reason: "full".to_owned(), hint: "make room".to_owned() },
         Step::Trouble(there) => {
             let trouble = ErrorReport::new(code::STORAGE, "refused", "look at the keys");
             Input::Trouble { recording, trouble: there.then_some(trouble) }

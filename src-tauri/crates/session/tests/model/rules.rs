@@ -95,6 +95,8 @@ pub(crate) struct Model {
     pub(super) bucket: BTreeMap<RecordingId, i64>,
     pub(super) cancelled: BTreeMap<RecordingId, i64>,
     pub(super) failed: BTreeMap<RecordingId, String>,
+    /// Why they ended although nobody wanted that.
+    pub(super) cut_short: BTreeMap<RecordingId, String>,
 
     pub(super) closed: bool,
     /// Bytes of the disk that the driver told last.
@@ -136,6 +138,7 @@ impl Model {
             bucket: BTreeMap::new(),
             cancelled: BTreeMap::new(),
             failed: BTreeMap::new(),
+            cut_short: BTreeMap::new(),
             closed: false,
             free: None,
             held: false,
@@ -261,6 +264,12 @@ impl Model {
                 }
                 if self.is(recording, RecordingState::Finalizing) || self.is(recording, RecordingState::Uploading) {
                     self.failed.insert(recording, format!("{reason}; {hint}"));
+                }
+            }
+            Input::CutShort { recording, reason, hint } => {
+                if self.current == Some(recording) {
+                    self.end(self.now);
+                    self.cut_short.insert(recording, format!("{reason}; {hint}"));
                 }
             }
             Input::Trouble { recording, trouble } => {

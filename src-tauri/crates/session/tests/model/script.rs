@@ -125,6 +125,7 @@ pub(crate) enum Step {
     Empty,
     Completed,
     Failed,
+    CutShort,
     Trouble(bool),
 }
 
@@ -195,6 +196,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Empty),
         4 => Just(Step::Completed),
         1 => Just(Step::Failed),
+        1 => Just(Step::CutShort),
         2 => any::<bool>().prop_map(Step::Trouble),
     ]
 }
@@ -274,7 +276,7 @@ pub(crate) fn scripts() -> impl Strategy<Value = Script> {
     let grace_ms = proptest::sample::select(vec![0, 1_000, 2_500, 10_000, 20_000]);
     let events = proptest::collection::vec((time(), event()), 1..=200);
     let time_limit_ms =
-        proptest::sample::select(vec![None, None, Some(2_000), Some(20_000), Some(90_000), Some(400_000)]);
+        proptest::sample::select(vec![None, None, Some(2_300), Some(20_000), Some(90_700), Some(400_000)]);
     let auto_record = proptest::sample::select(vec![None, None, Some(0), Some(1), Some(2), Some(3)]);
     let limits = (grace_ms, time_limit_ms, auto_record);
     (record_by, proptest::bool::weighted(0.95), limits, any::<(bool, bool)>(), events).prop_map(

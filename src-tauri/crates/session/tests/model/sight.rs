@@ -89,7 +89,12 @@ impl Model {
             started_by: take.by,
             failure: match state {
                 RecordingState::Failed => self.failed.get(&recording).cloned(),
-                RecordingState::Uploading => self.trouble.get(&recording).cloned(),
+                RecordingState::Uploading if self.trouble.contains_key(&recording) => {
+                    self.trouble.get(&recording).cloned()
+                }
+                RecordingState::Finalizing | RecordingState::Uploading | RecordingState::Completed => {
+                    self.cut_short.get(&recording).cloned()
+                }
                 _ => None,
             },
             notes: take.notes.clone(),

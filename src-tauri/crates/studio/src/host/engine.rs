@@ -57,6 +57,15 @@ pub(super) enum Input {
         recording: RecordingId,
         result: Result<Box<Opened>, String>,
     },
+    /// A tombstone stands for a discarded recording, or it went without one.
+    Buried {
+        recording: RecordingId,
+        result: Result<(), ErrorReport>,
+    },
+    /// Bytes that the disk has left.
+    Disk {
+        free_bytes: u64,
+    },
     Order(Order),
 }
 
@@ -156,6 +165,8 @@ impl Engine {
             }
             Input::Listed => self.handle(RecorderInput::Listed),
             Input::Reopened { recording, result } => self.reopened(recording, result),
+            Input::Buried { recording, result } => self.buried(recording, result),
+            Input::Disk { free_bytes } => self.handle(RecorderInput::Disk { free_bytes }),
             Input::Order(Order::Admit { peer, reply }) => self.admit(peer, reply),
             Input::Order(Order::Shutdown { drain, done }) => {
                 let ids = random::bytes().and_then(|id| Ok((CommandId::from_bytes(id), fresh()?)));
@@ -277,6 +288,15 @@ impl Engine {
             RecorderOutput::CloseJournal { recording } => self.close_journal(recording),
             RecorderOutput::FinalizeAgain { recording } => self.finalize_again(recording),
             RecorderOutput::Publish { recording } => self.submit(recording),
+            RecorderOutput::Discard { recording } => self.discard(recording),
+            RecorderOutput::Describe { recording, title, notes } => {
+                let shelf = self.parts.desk.shelf.clone();
+                tokio::spawn(async move { shelf.describe(recording, title, notes).await });
+            }
+            RecorderOutput::WantsRecording => match fresh() {
+                Ok(fresh) => self.handle(RecorderInput::AutoStart { fresh }),
+                Err(error) => self.tell(HostEvent::Problem { error }),
+            },
             RecorderOutput::CloseRoom => self.parts.endpoint.close_room(),
             RecorderOutput::Event(event) => self.tell(event),
         }

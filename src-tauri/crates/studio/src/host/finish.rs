@@ -89,6 +89,12 @@ impl Engine {
             }
         }
         let mut journals = Vec::new();
+        for (recording, _) in folder::all(&self.parts.recordings)? {
+            // The program ended between the tombstone and the removal.
+            if self.parts.publisher.is_discarded(recording) {
+                folder::remove_all(&self.folder(recording))?;
+            }
+        }
         for unfinished in folder::unfinished(&self.parts.recordings)? {
             match unfinished {
                 Unfinished::Take(metadata) if !recovered.contains(&metadata.id) => {
@@ -109,12 +115,12 @@ impl Engine {
 
     /// A file of an earlier start is on its way to the bucket again.
     fn found_take(&mut self, metadata: Metadata, submitted: bool) {
-        let (recording, title) = (metadata.id, metadata.title.clone());
+        let (recording, title, notes) = (metadata.id, metadata.title.clone(), metadata.notes.clone());
         let finished = self.takes_off(&metadata);
         if !submitted {
             self.made.insert(recording, metadata);
         }
-        self.handle(RecorderInput::FoundTake { recording, title, finished, submitted });
+        self.handle(RecorderInput::FoundTake { recording, title, notes, finished, submitted });
     }
 
     /// From here on the file is shown as uploading.
@@ -164,8 +170,7 @@ impl Engine {
                 self.handle(RecorderInput::UploadTrouble { recording, error });
             }
             PublishEvent::Abandoned { error, .. } => self.tell(HostEvent::Problem { error }),
-            // Whoever discards a recording has forgotten it by then.
-            PublishEvent::Discarded { .. } => {}
+            PublishEvent::Discarded { recording } => self.remove_folder(recording),
             PublishEvent::Published { recording, key, size, take } => {
                 let (shelf, inbox) = (self.parts.desk.shelf.clone(), self.parts.inbox.clone());
                 let folder = self.folder(recording);

@@ -136,8 +136,8 @@ pub(super) enum Unfinished {
     Repair(RecordingId),
 }
 
-/// Looks for recordings that an earlier start did not bring to the upload queue, oldest folder name first.
-pub(super) fn unfinished(recordings: &Path) -> io::Result<Vec<Unfinished>> {
+/// All recordings that have a folder.
+pub(super) fn all(recordings: &Path) -> io::Result<Vec<(RecordingId, PathBuf)>> {
     let folders = match fs::read_dir(recordings) {
         Ok(folders) => folders,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -147,7 +147,15 @@ pub(super) fn unfinished(recordings: &Path) -> io::Result<Vec<Unfinished>> {
     for entry in folders {
         let folder = entry?.path();
         let name = folder.file_name().and_then(|name| name.to_str());
-        let Some(recording) = name.and_then(|name| name.parse::<RecordingId>().ok()) else { continue };
+        found.extend(name.and_then(|name| name.parse().ok()).map(|recording| (recording, folder)));
+    }
+    Ok(found)
+}
+
+/// Looks for recordings that an earlier start did not bring to the upload queue, oldest folder name first.
+pub(super) fn unfinished(recordings: &Path) -> io::Result<Vec<Unfinished>> {
+    let mut found = Vec::new();
+    for (recording, folder) in all(recordings)? {
         if is_submitted(&folder) {
             found.extend(repairing_path(&folder).exists().then_some(Unfinished::Repair(recording)));
             continue;
@@ -159,6 +167,19 @@ pub(super) fn unfinished(recordings: &Path) -> io::Result<Vec<Unfinished>> {
         }
     }
     Ok(found)
+}
+
+/// Removes the journal; one that is not there is no error.
+pub(super) fn remove_journal(folder: &Path) -> io::Result<()> {
+    remove_all(&journal_path(folder))
+}
+
+/// Removes everything of a recording; what is not there is no error.
+pub(super) fn remove_all(folder: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]

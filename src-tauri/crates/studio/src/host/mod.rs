@@ -1,6 +1,8 @@
 //! A room and its recorder.
 
 mod desk;
+mod discard;
+mod disk;
 mod engine;
 mod finish;
 mod folder;
@@ -146,7 +148,16 @@ impl Host {
         };
         let room = Room::new(opened.clock, room_config.clone());
         let shelf = shelf::Shelf::new(configured.bucket, catalog, open.room, name.clone(), data_dir);
-        let setup = Setup { me: start.identity.participant(), room: open.room, name: name.clone() };
+        let setup = Setup {
+            me: start.identity.participant(),
+            room: open.room,
+            name: name.clone(),
+            disk_bytes_per_sample: disk_bytes_per_sample(&settings),
+        };
+        disk::watch_disk(data_dir.root().to_owned(), inbox.clone());
+        if let Some(keep) = settings.keep_local() {
+            disk::watch_copies(recordings.clone(), keep, shelf.clone(), inbox.clone());
+        }
         let mut engine = Engine::new(Parts {
             end: RecorderEnd::new(opened, setup, room),
             desk: HostDesk { writer, shelf, publisher: Arc::clone(&publisher), recordings: recordings.clone() },

@@ -57,8 +57,27 @@ fn open(folder: &Path) -> Result<Opened, String> {
         let complete = vouched(participant).is_some_and(|inventory| inventory.complete);
         (participant, journal.coverage(participant).clone(), complete)
     });
-    let reopened = Reopened { until, channels: notes.channels.values().copied().collect(), tracks: tracks.collect() };
+    let cuts = cuts(&notes.intervals);
+    let reopened =
+        Reopened { until, cuts, channels: notes.channels.values().copied().collect(), tracks: tracks.collect() };
     Ok(Opened { journal, reopened })
+}
+
+/// The pauses of a recording, on this run's timeline clock.
+fn cuts(edges: &[Interval]) -> Vec<(ClockNs, Option<ClockNs>)> {
+    let mut cuts: Vec<(ClockNs, Option<ClockNs>)> = Vec::new();
+    for edge in edges {
+        match edge.edge {
+            IntervalEdge::Pause => cuts.push((on_this_clock(edge), None)),
+            IntervalEdge::Resume => {
+                if let Some((_, until @ None)) = cuts.last_mut() {
+                    *until = Some(on_this_clock(edge));
+                }
+            }
+            IntervalEdge::Start | IntervalEdge::Stop => {}
+        }
+    }
+    cuts
 }
 
 /// When an edge was, on this run's timeline clock.

@@ -10,7 +10,8 @@ use roomtone_protocol::catalog::{CatalogEntry, EntryState, Link};
 use roomtone_protocol::channel::{Answer, Command};
 use roomtone_protocol::metadata::Metadata;
 use roomtone_protocol::{ErrorReport, RecordingId, RoomId, code};
-use roomtone_storage::{Bucket, Catalog, Listed};
+use roomtone_session::{clean_notes, clean_title};
+use roomtone_storage::{Bucket, Catalog, Edit, Listed};
 use time::OffsetDateTime;
 
 use crate::data_dir::DataDir;
@@ -80,6 +81,24 @@ impl Shelf {
         waiting
     }
 
+    /// The recording was discarded on its way to the bucket.
+    pub(super) fn forget(&self, recording: RecordingId) {
+        self.pending().remove(&recording);
+    }
+
+    /// Gives a recording that was described on its way its title and notes.
+    pub(super) async fn describe(&self, recording: RecordingId, title: Option<String>, notes: Option<String>) {
+        let edit = Edit { title: Some(title), notes: Some(notes) };
+        if let Err(error) = self.catalog.describe(&recording.to_string(), edit).await {
+            tracing::warn!(%recording, %error, "a recording keeps the title and notes that it was finalized with");
+        }
+    }
+
+    /// Whether the bucket has a file of this recording.
+    pub(super) fn is_in_bucket(&self, recording: RecordingId) -> bool {
+        self.catalog.entries().iter().any(|listed| listed.entry.recording == Some(recording))
+    }
+
     /// Whether the bucket has a file of this recording that lacks nothing.
     pub(super) fn is_archived(&self, recording: RecordingId) -> bool {
         let whole = |listed: &Listed| listed.entry.recording == Some(recording) && listed.entry.gapless == Some(true);
@@ -113,7 +132,18 @@ impl Shelf {
             Command::Rename { recording, title } => {
                 host_only(host)?;
                 let entry = self.find(host, &recording)?;
-                self.catalog.rename(&entry.key, Some(&title)).await.map_err(ErrorReport::from)?;
+                let edit = Edit { title: Some(clean_title(Some(&title))?), notes: None };
+                self.catalog.describe(&entry.key, edit).await.map_err(ErrorReport::from)?;
+                Ok(Answer::Done)
+            }
+            Command::Describe { recording: Some(recording), title, notes } => {
+                host_only(host)?;
+                let entry = self.find(host, &recording.to_string())?;
+                let edit = Edit {
+                    title: title.map(|title| clean_title(Some(&title))).transpose()?,
+                    notes: notes.map(|notes| clean_notes(Some(&notes))).transpose()?,
+                };
+                self.catalog.describe(&entry.key, edit).await.map_err(ErrorReport::from)?;
                 Ok(Answer::Done)
             }
             _ => Err(ErrorReport::new(code::BAD_REQUEST, "that is not about finished recordings", "ask the room")),

@@ -5,7 +5,7 @@ use super::*;
 /// A recording of Ada's first second that is over, and of which nothing arrived.
 fn over() -> Stage {
     let mut room = Stage::with_ada();
-    room.ask(Command::Start { title: None });
+    room.ask(Command::Start { title: None, notes: None });
     room.say(segment());
     room.after(1_000);
     room.ask(Command::Stop);
@@ -34,8 +34,12 @@ fn reopened(ranges: &[IndexRange], vouched: bool) -> Input {
     for &range in ranges {
         coverage.insert(range);
     }
-    let result =
-        Reopened { until: ClockNs(1_000_000_000), channels: vec![ADA], tracks: vec![(ADA, coverage, vouched)] };
+    let result = Reopened {
+        until: ClockNs(1_000_000_000),
+        cuts: vec![],
+        channels: vec![ADA],
+        tracks: vec![(ADA, coverage, vouched)],
+    };
     Input::JournalReopened { recording: TAKE, result: Ok(result) }
 }
 
