@@ -79,11 +79,11 @@ fn a_fifth_of_all_packets_and_half_a_minute_are_lost_on_the_way_and_nothing_in_t
     let [here, at_ada, at_ben] = std::array::from_fn(|_| network.computer());
     stage.prepare(&[ADA, BEN], SECONDS);
     let mut host = host_on(&stage, &here);
-    network.set(&at_ada, LOSS);
-    network.set(&at_ben, LOSS);
-    let at_ms = (now_unix_ms() + 1_000.0).round();
+    let at_ms = (now_unix_ms() + 500.0).round();
     let _people = [("Ada", ADA, &at_ada), ("Ben", BEN, &at_ben)]
         .map(|(name, speaker, computer)| join_from(&stage, computer, &mut host, (name, speaker), at_ms, SECONDS));
+    network.set(&at_ada, LOSS);
+    network.set(&at_ben, LOSS);
     let recording = start(&stage, &here, &host);
     host.recorded(&recording, 45_000);
     network.set(&at_ada, Line::Cut);

@@ -22,6 +22,10 @@ const AUDIBLE: f64 = 0.005;
 /// How far the place of a packet may lie from that of the one before, in frames: what a map's slope and rounding do.
 const STRAY: i64 = 2;
 
+/// Packets that may all lie before the beginning of a recording, whose host died in its first moment: half a second of
+/// somebody who was still sending for the one before.
+const IN_FLIGHT: usize = 25;
+
 /// One track's packets in one recording.
 pub(crate) type TrackPackets = BTreeMap<(SegmentKey, u64), Packet>;
 
@@ -42,11 +46,12 @@ impl Acknowledged {
                 let name = path.file_name().unwrap().to_string_lossy().into_owned();
                 let Some(track) = name.strip_prefix("track-").and_then(|rest| rest.split('.').next()) else { continue };
                 let id = folder.file_name().unwrap().to_string_lossy().into_owned();
-                let packets = self.0.entry(id).or_default().entry(track.to_owned()).or_default();
                 let mut scanner = Scanner::default();
                 scanner.push(&fs::read(&path).unwrap());
                 while let Some(scanned) = scanner.next_scanned() {
                     if let Scanned::Record { record: Record::Packet(packet), .. } = scanned {
+                        let tracks = self.0.entry(id.clone()).or_default();
+                        let packets = tracks.entry(track.to_owned()).or_default();
                         packets.insert((packet.segment, packet.index.0), packet);
                     }
                 }
@@ -56,7 +61,9 @@ impl Acknowledged {
 
     /// The recordings that hold anything, with their tracks.
     pub(crate) fn recordings(&self) -> impl Iterator<Item = (&str, &BTreeMap<String, TrackPackets>)> {
-        self.0.iter().map(|(recording, tracks)| (recording.as_str(), tracks))
+        let audible =
+            |tracks: &BTreeMap<String, TrackPackets>| tracks.values().any(|packets| packets.len() > IN_FLIGHT);
+        self.0.iter().filter(move |(_, tracks)| audible(tracks)).map(|(recording, tracks)| (recording.as_str(), tracks))
     }
 }
 

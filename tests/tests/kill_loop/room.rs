@@ -138,9 +138,10 @@ impl Room {
         }
         acknowledged.read(&stage.data_dir("host"));
         let mut survived = Survived::default();
-        for (recording, tracks) in acknowledged.recordings() {
+        let recordings: Vec<&str> = acknowledged.recordings().map(|(recording, _)| recording).collect();
+        let keys = keys_of(&stage, &invite, &recordings);
+        for ((recording, tracks), key) in acknowledged.recordings().zip(keys) {
             let what = format!("recording {recording}");
-            let key = key_of(&stage, &invite, recording);
             let file = stage.data_dir("host").join("bucket").join(key);
             survived.recordings += 1;
             let stopped_ms = Some(stopped_ms).filter(|_| recording == last);
@@ -151,15 +152,27 @@ impl Room {
     }
 }
 
-/// The key of a recording, once it is in the bucket.
-fn key_of(stage: &Stage, invite: &str, recording: &str) -> String {
-    let listed = |answer: &Value| {
-        let entries = answer["recordings"].as_array()?;
-        let entry = entries.iter().find(|entry| entry["recording"] == recording && entry["state"] == "ready")?;
+/// The keys of recordings, once all of them are in the bucket.
+fn keys_of(stage: &Stage, invite: &str, recordings: &[&str]) -> Vec<String> {
+    let mut last = None;
+    let found = Deadline::after(PATIENCE * 2).poll(|| {
+        let answer = stage.ask(&["recordings", invite, "list"]);
+        let keys = answer.as_ref().ok().and_then(|answer| ready_keys(answer, recordings));
+        last = Some(answer);
+        keys
+    });
+    found
+        .unwrap_or_else(|| panic!("not all of {recordings:?}, of which there are packets, are in the bucket: {last:?}"))
+}
+
+/// The keys in a list; None unless all recordings are in it.
+fn ready_keys(list: &Value, recordings: &[&str]) -> Option<Vec<String>> {
+    let entries = list["recordings"].as_array()?;
+    let key = |recording: &&str| {
+        let entry = entries.iter().find(|entry| entry["recording"] == **recording && entry["state"] == "ready")?;
         entry["key"].as_str().map(str::to_owned)
     };
-    let found = Deadline::after(PATIENCE).poll(|| listed(&stage.ask(&["recordings", invite, "list"]).unwrap()));
-    found.unwrap_or_else(|| panic!("recording {recording}, of which there are packets, never reached the bucket"))
+    recordings.iter().map(key).collect()
 }
 
 /// A file that any reader takes, that holds every packet, and everything at its true time, up to the end or up to Stop.
