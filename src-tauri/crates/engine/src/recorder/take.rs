@@ -94,6 +94,11 @@ impl OpenTake {
         self.write(desk, Owed::Note(record));
     }
 
+    /// Whether the disk has been told to open its journal: what came for it before would be nowhere.
+    pub(super) fn is_open(&self) -> bool {
+        !self.failed && !matches!(self.owed.front(), Some(Owed::Open(_)))
+    }
+
     /// Writes what the disk had no time for when it came.
     pub(super) fn catch_up(&mut self, desk: &mut dyn Desk) {
         while let Some(owed) = self.owed.front()

@@ -240,7 +240,10 @@ fn a_recording_begins_also_while_the_disk_is_behind() {
     let begun = stage.ask(Command::Start { title: None });
     assert_eq!(sent(&begun), [&ToParticipant::SpoolFrom { recording: TAKE, from: ClockNs(0) }]);
     assert!(stage.desk.notes.is_empty());
+    stage.say(segment());
     stage.desk.slow = false;
+    stage.tell(Input::Media { from: ADA, timestamp: 0, opus: opus() });
+    assert!(stage.desk.packets.is_empty(), "it would be in no journal");
     stage.after(100);
     assert!(matches!(stage.desk.notes[..], [Record::Interval(_), Record::Name(_), Record::Channel(_), ..]));
 }

@@ -154,7 +154,7 @@ impl RecorderEnd {
     /// file it ends up in is the map's business.
     fn received(&mut self, desk: &mut dyn Desk, participant: ParticipantId, packet: Packet) {
         let range = packet.range();
-        for take in self.takes.values_mut().filter(|take| !take.failed) {
+        for take in self.takes.values_mut().filter(|take| take.is_open()) {
             let Some(track) = take.tracks.get_mut(&participant) else { continue };
             if track.received.covers(range) {
                 continue;
