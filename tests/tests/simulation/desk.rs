@@ -75,12 +75,6 @@ impl HostDisk {
         }
     }
 
-    /// Whether a journal is open, or about to be.
-    pub(crate) fn has(&self, recording: RecordingId) -> bool {
-        let waits = |job: &Job| matches!(job, Job::Open(waiting, _) if *waiting == recording);
-        self.journals.contains_key(&recording) || self.queue.iter().any(waits)
-    }
-
     /// What the journals' thread does once a second, unless the disk stalls: the journals that have opened, and what
     /// survives a power cut from here on.
     pub(crate) fn sync(&mut self) -> (Vec<RecordingId>, Vec<(RecordingId, ParticipantId, Coverage)>) {

@@ -153,11 +153,10 @@ impl Account<'_> {
             let (_, end) = frames(piece, piece.first, captured_end(piece, evidence));
             let until = piece.ends;
             let vouched = vouches_for(evidence.notes.inventory.as_ref(), piece);
-            let goodbye = evidence
-                .left
-                .iter()
-                .map(|&at| TimelineFrame::at(at))
-                .find(|at| at.0.saturating_add(GOODBYE_SLACK_FRAMES) >= end.0 && *at < until);
+            let goodbye =
+                evidence.left.iter().map(|&at| TimelineFrame::at(at)).find(|at| {
+                    at.0.saturating_add(GOODBYE_SLACK_FRAMES) >= end.0 && (piece.starts..until).contains(at)
+                });
             match (goodbye, next) {
                 (Some(goodbye), _) => {
                     // Who vanished first and said goodbye later may have captured something in between.

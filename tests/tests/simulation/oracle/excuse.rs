@@ -101,7 +101,8 @@ impl<'a> Excuses<'a> {
             Silence::Left => {
                 let heard = self.world.truth.people[self.person].goodbyes.iter();
                 let heard = heard.clone().any(|&heard| heard >= at.plus(-SECOND) && heard < at.plus(20 * SECOND));
-                cause == GapCause::Left || (!heard && MISSING.contains(&cause))
+                let unheard = cause == GapCause::NotJoined && !self.was_heard_before(at);
+                cause == GapCause::Left || unheard || (!heard && MISSING.contains(&cause))
             }
             Silence::Crash => match cause {
                 GapCause::Crash | GapCause::UnknownExtent => true,

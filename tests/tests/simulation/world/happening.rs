@@ -143,9 +143,11 @@ impl World {
                 self.host.media_waiting.clear();
             }
             Action::StallDisk(seconds) => {
-                self.host.disk.stalled = true;
-                let epoch = self.host.epoch;
-                self.after(True::seconds(seconds).0, Happening::DiskReturns { epoch });
+                if self.host.end.is_some() {
+                    self.host.disk.stalled = true;
+                    let epoch = self.host.epoch;
+                    self.after(True::seconds(seconds).0, Happening::DiskReturns { epoch });
+                }
             }
             Action::KillHost { down, wipe } => {
                 self.host_dies(wipe);

@@ -1,6 +1,6 @@
 //! What happens on the host's machine.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -37,6 +37,8 @@ pub(crate) struct Host {
     pub(crate) links: BTreeMap<ParticipantId, u32>,
     pub(crate) tick: Option<True>,
     pub(crate) frozen_until: True,
+    /// Recordings that it said it makes.
+    begun: BTreeSet<RecordingId>,
     /// Live packets that wait for the program, by person.
     pub(crate) media_waiting: BTreeMap<usize, usize>,
 }
@@ -53,6 +55,7 @@ impl Host {
             links: BTreeMap::new(),
             tick: None,
             frozen_until: True(0),
+            begun: BTreeSet::new(),
             media_waiting: BTreeMap::new(),
         }
     }
@@ -151,19 +154,16 @@ impl World {
             *answered == id && result.is_ok()
         });
         // An answer that was given before is given again, and nothing happens.
-        let begun = self.host.end.is_some() && self.began(fresh);
+        let begun = self.host.begun.contains(&fresh);
         if starts && !(done && begun) {
             self.truth.recordings.remove(&fresh);
         }
         if let Some(truth) = current.and_then(|current| self.truth.recordings.get_mut(&current))
             && ((starts && done && begun) || (stops && done))
         {
-            truth.until.get_or_insert(self.now);
+            truth.until = Some(self.now);
+            truth.by_rule = false;
         }
-    }
-
-    fn began(&self, recording: RecordingId) -> bool {
-        self.host.disk.has(recording)
     }
 
     /// The recording in progress.
@@ -247,6 +247,7 @@ impl World {
             }
             RecorderOutput::Event(HostEvent::RecordingState(line)) => {
                 assert!(line.state != RecordingState::Failed, "a recording failed: {:?}", line.failure);
+                self.host.begun.insert(line.recording);
             }
             RecorderOutput::SendList { .. }
             | RecorderOutput::Shelf { .. }

@@ -64,6 +64,10 @@ impl World {
     pub(super) fn device_stops(&mut self, person: usize, why: Silence) -> bool {
         let Some(program) = &mut self.people[person].program else { return false };
         if !program.microphone.is_running() {
+            // What the device did goes unsaid by a program that ends before the device is back.
+            if let Some(silent) = self.truth.people[person].silent.last_mut() {
+                silent.2 = why;
+            }
             return false;
         }
         program.microphone.end();

@@ -244,7 +244,7 @@ impl RecorderEnd {
                 track.backfill.handle(BackfillInput::LinkDown);
                 // The last word on what was held, should nobody come back to send it.
                 if let Some(inventory) = track.backfill.inventory().filter(|inventory| !inventory.complete).cloned() {
-                    take.note(desk, Some(participant), Record::Inventory(inventory));
+                    take.append(desk, participant, Record::Inventory(inventory));
                 }
             }
         }
@@ -254,11 +254,14 @@ impl RecorderEnd {
     }
 
     fn left(&mut self, desk: &mut dyn Desk, participant: ParticipantId) {
-        let gone = Record::Left(PersonLeft { participant, at: self.now.clock });
+        let gone = PersonLeft { participant, at: self.now.clock };
+        if let Some(track) = self.tracks.get_mut(&participant) {
+            track.left = Some(gone);
+        }
         for take in self.takes.values_mut().filter(|take| take.repair.is_none()) {
             if let Some(track) = take.tracks.get_mut(&participant) {
                 track.left = true;
-                take.note(desk, None, gone.clone());
+                take.note(desk, Record::Left(gone));
             }
         }
         self.room(RoomInput::Left { participant });

@@ -86,7 +86,7 @@ impl RecorderEnd {
             let known = self.tracks.get(&participant).map(super::track::Track::records).unwrap_or_default();
             let link = self.links.get(&participant).map(|link| link.generation);
             let Some(take) = self.takes.get_mut(&recording) else { return };
-            known.into_iter().for_each(|record| take.note(desk, Some(participant), record));
+            known.into_iter().for_each(|record| take.append(desk, participant, record));
             if let (Some(link), Some(track)) = (link, take.tracks.get_mut(&participant)) {
                 track.announced = Some(link);
                 track.backfill.handle(BackfillInput::LinkUp);
@@ -145,7 +145,7 @@ impl RecorderEnd {
         if let Some(repair) = take.repair.as_mut().filter(|_| first) {
             repair.changed = true;
         }
-        take.note(desk, Some(participant), Record::Inventory(inventory.clone()));
+        take.append(desk, participant, Record::Inventory(inventory.clone()));
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use roomtone_packets::{Coverage, Record};
 use roomtone_protocol::{ClockNs, ParticipantId, RecordingId};
-use roomtone_recorder::Backfill;
+use roomtone_recorder::{Backfill, RecordingHeader};
 
 use super::Desk;
 
@@ -30,7 +30,7 @@ pub(super) struct OpenTake {
     /// The journal could not be written: nothing is taken any more.
     pub(super) failed: bool,
     /// Notes that the disk had no time for, in order. Nobody sends them again, and without them packets have no place.
-    owed: VecDeque<(Option<ParticipantId>, Record)>,
+    owed: VecDeque<Owed>,
     /// It has been over, and had a file; somebody came back with more of it.
     pub(super) repair: Option<Repair>,
 }
@@ -42,6 +42,17 @@ pub(super) struct Repair {
     pub(super) moved_at: ClockNs,
     /// The file would be another one now.
     pub(super) changed: bool,
+}
+
+/// What a journal is still to be told.
+#[derive(Debug)]
+enum Owed {
+    /// What it is of: the first thing of all.
+    Open(Box<RecordingHeader>),
+    /// Something of somebody's track.
+    Append(ParticipantId, Record),
+    /// Something of the whole recording.
+    Note(Record),
 }
 
 /// One participant's part of it.
@@ -93,18 +104,30 @@ impl OpenTake {
         !self.failed && self.repair.is_none()
     }
 
-    /// Notes something of the whole recording, or of somebody's track, as soon as the disk has time.
-    pub(super) fn note(&mut self, desk: &mut dyn Desk, track: Option<ParticipantId>, record: Record) {
-        if self.owed.is_empty() && write(desk, self.recording, track, &record) {
-            return;
-        }
-        self.owed.push_back((track, record));
+    /// Opens its journal, as soon as the disk has time.
+    pub(super) fn open(&mut self, desk: &mut dyn Desk, header: RecordingHeader) {
+        self.write(desk, Owed::Open(Box::new(header)));
+    }
+
+    /// Notes something of somebody's track, as soon as the disk has time.
+    pub(super) fn append(&mut self, desk: &mut dyn Desk, participant: ParticipantId, record: Record) {
+        self.write(desk, Owed::Append(participant, record));
+    }
+
+    /// Notes something of the whole recording, as soon as the disk has time.
+    pub(super) fn note(&mut self, desk: &mut dyn Desk, record: Record) {
+        self.write(desk, Owed::Note(record));
+    }
+
+    /// Whether the disk has been told to open its journal: what came for it before would be nowhere.
+    pub(super) fn is_open(&self) -> bool {
+        !self.failed && !matches!(self.owed.front(), Some(Owed::Open(_)))
     }
 
     /// Writes what the disk had no time for when it came.
     pub(super) fn catch_up(&mut self, desk: &mut dyn Desk) {
-        while let Some((track, record)) = self.owed.front()
-            && write(desk, self.recording, *track, record)
+        while let Some(owed) = self.owed.front()
+            && owed.is_taken(desk, self.recording)
         {
             self.owed.pop_front();
         }
@@ -116,6 +139,12 @@ impl OpenTake {
         let paused: i64 =
             self.cuts.iter().map(|(from, until)| (until.unwrap_or(end).0.min(end.0) - from.0).max(0)).sum();
         u64::try_from(end.0 - self.from.0 - paused).unwrap_or(0)
+    }
+
+    fn write(&mut self, desk: &mut dyn Desk, owed: Owed) {
+        if !self.owed.is_empty() || !owed.is_taken(desk, self.recording) {
+            self.owed.push_back(owed);
+        }
     }
 
     /// Whether waiting longer can bring anything. `connected` tells whether somebody's link is up.
@@ -138,10 +167,13 @@ impl OpenTake {
     }
 }
 
-fn write(desk: &mut dyn Desk, recording: RecordingId, track: Option<ParticipantId>, record: &Record) -> bool {
-    match track {
-        Some(participant) => desk.append(recording, participant, record.clone()),
-        None => desk.note(recording, record.clone()),
+impl Owed {
+    fn is_taken(&self, desk: &mut dyn Desk, recording: RecordingId) -> bool {
+        match self {
+            Self::Open(header) => desk.open(recording, RecordingHeader::clone(header)),
+            Self::Append(participant, record) => desk.append(recording, *participant, record.clone()),
+            Self::Note(record) => desk.note(recording, record.clone()),
+        }
     }
 }
 

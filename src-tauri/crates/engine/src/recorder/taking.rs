@@ -22,19 +22,16 @@ impl RecorderEnd {
         let header =
             RecordingHeader { recording, room_id: self.setup.room, room: self.setup.name.clone(), title, started_by };
         let mut take = OpenTake::new(recording, at);
-        let open = desk.open(recording, header);
-        take.note(desk, None, self.interval_record(IntervalEdge::Start, at));
+        take.open(desk, header);
+        take.note(desk, self.interval_record(IntervalEdge::Start, at));
         self.takes.insert(recording, take);
-        if !open {
-            self.journal_failed(recording, "the disk is too slow to begin a recording");
-        }
     }
 
     pub(super) fn end_take(&mut self, desk: &mut dyn Desk, recording: RecordingId, at: ClockNs) {
         let stop = self.interval_record(IntervalEdge::Stop, at);
         let Some(take) = self.takes.get_mut(&recording) else { return };
         take.until = Some(at);
-        take.note(desk, None, stop);
+        take.note(desk, stop);
         let people: Vec<_> = take.channels.clone();
         people.into_iter().for_each(|participant| self.announce(participant));
     }
@@ -47,7 +44,7 @@ impl RecorderEnd {
             (IntervalEdge::Resume, Some((_, until))) => *until = Some(at),
             _ => take.cuts.push((at, None)),
         }
-        take.note(desk, None, interval);
+        take.note(desk, interval);
         let people: Vec<_> = take.channels.clone();
         people.into_iter().for_each(|participant| self.announce(participant));
     }
@@ -55,7 +52,7 @@ impl RecorderEnd {
     /// Notes what people say about a recording.
     pub(super) fn remark(&mut self, desk: &mut dyn Desk, recording: RecordingId, record: Record) {
         if let Some(take) = self.takes.get_mut(&recording) {
-            take.note(desk, None, record);
+            take.note(desk, record);
         }
     }
 
@@ -70,10 +67,14 @@ impl RecorderEnd {
         let Some(take) = self.takes.get_mut(&recording) else { return };
         take.channels.push(participant);
         take.tracks.entry(participant).or_default();
-        take.note(desk, None, Record::Name(NameGiven { participant, name }));
-        take.note(desk, None, Record::Channel(ChannelGiven { participant, index }));
-        for known in self.tracks.entry(participant).or_default().records() {
-            take.note(desk, Some(participant), known);
+        take.note(desk, Record::Name(NameGiven { participant, name }));
+        take.note(desk, Record::Channel(ChannelGiven { participant, index }));
+        let track = self.tracks.entry(participant).or_default();
+        if let Some(left) = track.left {
+            take.note(desk, Record::Left(left));
+        }
+        for known in track.records() {
+            take.append(desk, participant, known);
         }
         self.announce(participant);
     }

@@ -32,7 +32,7 @@ impl RecorderEnd {
         if change == PersonChange::Renamed {
             let name = self.label(participant);
             for take in self.takes.values_mut().filter(|take| take.is_live() && take.channels.contains(&participant)) {
-                take.note(desk, None, Record::Name(NameGiven { participant, name: name.clone() }));
+                take.note(desk, Record::Name(NameGiven { participant, name: name.clone() }));
             }
         }
         self.tell(match change {

@@ -13,6 +13,7 @@ use roomtone_session::Config;
 use super::*;
 
 const ADA: ParticipantId = ParticipantId::from_bytes([1; 16]);
+const BEN: ParticipantId = ParticipantId::from_bytes([2; 16]);
 const TAKE: RecordingId = RecordingId::from_bytes([9; 16]);
 const SEGMENT: SegmentKey = SegmentKey { epoch: WakeEpoch(1), segment: SegmentId(0) };
 
@@ -28,7 +29,7 @@ struct TestDesk {
 
 impl Desk for TestDesk {
     fn open(&mut self, _: RecordingId, _: RecordingHeader) -> bool {
-        true
+        !self.slow
     }
 
     fn append(&mut self, _: RecordingId, _: ParticipantId, record: Record) -> bool {
@@ -46,8 +47,10 @@ impl Desk for TestDesk {
     }
 
     fn note(&mut self, _: RecordingId, record: Record) -> bool {
-        self.notes.push(record);
-        true
+        if !self.slow {
+            self.notes.push(record);
+        }
+        !self.slow
     }
 
     fn is_archived(&self, recording: RecordingId) -> bool {
@@ -241,6 +244,40 @@ fn a_packet_that_overtakes_the_word_of_its_device_is_not_taken_for_the_old_ones(
     // The next device begins 7.1 packets later, and its segment is still on its way.
     stage.tell(Input::Media { from: ADA, timestamp: 960 * 7 + 96, opus: opus() });
     assert_eq!(stage.desk.packets.iter().map(|packet| packet.index.0).collect::<Vec<_>>(), [960]);
+}
+
+#[test]
+fn a_recording_begins_also_while_the_disk_is_behind() {
+    let mut stage = Stage::with_ada();
+    stage.desk.slow = true;
+    let begun = stage.ask(Command::Start { title: None, notes: None });
+    assert_eq!(sent(&begun), [&ToParticipant::SpoolFrom { recording: TAKE, from: ClockNs(0) }]);
+    assert!(stage.desk.notes.is_empty());
+    stage.say(segment());
+    stage.desk.slow = false;
+    stage.tell(Input::Media { from: ADA, timestamp: 0, opus: opus() });
+    assert!(stage.desk.packets.is_empty(), "it would be in no journal");
+    stage.after(100);
+    assert!(matches!(stage.desk.notes[..], [Record::Interval(_), Record::Name(_), Record::Channel(_), ..]));
+}
+
+#[test]
+fn who_left_before_a_recording_and_comes_back_during_it_did_not_crash() {
+    let mut stage = Stage::with_ada();
+    stage.now_ms = 500;
+    stage.say(ToRecorder::Leave);
+    stage.tell(Input::LinkClosed { participant: ADA });
+    let (role, epoch) = (Role::Participant, WakeEpoch(1));
+    let ben = Peer { participant: BEN, role, host: false, passing: false, epoch, name: None };
+    stage.tell(Input::Linked(ben));
+    stage.commands += 1;
+    let id = CommandId::from_bytes([stage.commands; 16]);
+    let command = Command::Start { title: None, notes: None };
+    stage.tell(Input::Request { from: BEN, id, based_on: None, command, fresh: TAKE });
+    let ada = Peer { participant: ADA, role, host: false, passing: false, epoch: WakeEpoch(2), name: None };
+    stage.tell(Input::Linked(ada));
+    let left = PersonLeft { participant: ADA, at: ClockNs(500_000_000) };
+    assert!(stage.desk.notes.contains(&Record::Left(left)));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use roomtone_packets::{ClockExchange, Coverage, MutedFrom, Packet, Record, Scanned, Scanner};
+use roomtone_packets::{ClockExchange, Coverage, MutedFrom, Packet, PersonLeft, Record, Scanned, Scanner};
 use roomtone_protocol::channel::{Alarm, Anchor, Command, Inventory, Peer, Segment, ToParticipant, ToRecorder};
 use roomtone_protocol::state::RecordingState;
 use roomtone_protocol::{CommandId, ParticipantId, RecordingId, SampleIndex, SegmentKey};
@@ -30,6 +30,8 @@ pub(super) struct Track {
     exchanges: VecDeque<ClockExchange>,
     /// The last edge: who is muted when a recording begins is muted in it.
     mute: Option<MutedFrom>,
+    /// The last goodbye: whoever said it before a recording and comes back during it did not crash.
+    pub(super) left: Option<PersonLeft>,
     /// An exchange has been seen on the link that is up, so that instants can be told on the participant's clock.
     pub(super) compared: bool,
     /// Recordings that take nothing any more, as the link that is up was told. Its answer is an inventory, which must not
@@ -188,7 +190,7 @@ impl RecorderEnd {
     fn received(&mut self, desk: &mut dyn Desk, participant: ParticipantId, packet: Packet, live: bool) {
         let range = packet.range();
         let now = self.now.clock;
-        for take in self.takes.values_mut().filter(|take| !take.failed) {
+        for take in self.takes.values_mut().filter(|take| take.is_open()) {
             let over = take.repair.is_some();
             let Some(track) = take.tracks.get_mut(&participant) else { continue };
             if track.received.covers(range) || (over && (live || !track.backfill.holds(range))) {
@@ -332,7 +334,7 @@ impl RecorderEnd {
     /// Into the journals of all recordings that the track takes part in.
     fn journal_track(&mut self, desk: &mut dyn Desk, participant: ParticipantId, record: &Record) {
         for take in self.takes.values_mut().filter(|take| !take.failed && take.tracks.contains_key(&participant)) {
-            take.note(desk, Some(participant), record.clone());
+            take.append(desk, participant, record.clone());
         }
     }
 }

@@ -210,6 +210,16 @@ fn who_leaves_and_comes_back_was_away_in_between() {
 }
 
 #[test]
+fn a_goodbye_just_before_a_return_is_not_the_returns_own() {
+    Case::new()
+        .segment(key(1, 0), 0.0, None)
+        .arrived(key(1, 0), 0.0, 5.0)
+        .left(5.0)
+        .segment(key(2, 0), 5.5, None)
+        .shows(&[(5.0, 5.5, Left), (5.5, 10.0, UnknownExtent)], 4.5, false);
+}
+
+#[test]
 fn a_goodbye_long_ago_says_nothing_about_now() {
     let again = key(2, 0);
     Case::new()
