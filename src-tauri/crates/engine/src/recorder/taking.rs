@@ -48,16 +48,14 @@ impl RecorderEnd {
             _ => take.cuts.push((at, None)),
         }
         let people: Vec<_> = take.channels.clone();
-        if !desk.note(recording, interval) {
-            self.journal_failed(recording, "the disk is too slow to pause a recording");
-        }
+        take.note(desk, None, interval);
         people.into_iter().for_each(|participant| self.announce(participant));
     }
 
     /// Notes what people say about a recording.
     pub(super) fn remark(&mut self, desk: &mut dyn Desk, recording: RecordingId, record: Record) {
-        if self.takes.contains_key(&recording) && !desk.note(recording, record) {
-            tracing::warn!(%recording, "the disk is behind; what was said about a recording is not in the journal");
+        if let Some(take) = self.takes.get_mut(&recording) {
+            take.note(desk, None, record);
         }
     }
 

@@ -20,6 +20,8 @@ const SEGMENT: SegmentKey = SegmentKey { epoch: WakeEpoch(1), segment: SegmentId
 #[derive(Default)]
 struct TestDesk {
     slow: bool,
+    /// Nor has it time for notes.
+    stuck: bool,
     packets: Vec<Packet>,
     notes: Vec<Record>,
     archived: BTreeSet<RecordingId>,
@@ -46,8 +48,10 @@ impl Desk for TestDesk {
     }
 
     fn note(&mut self, _: RecordingId, record: Record) -> bool {
-        self.notes.push(record);
-        true
+        if !self.stuck {
+            self.notes.push(record);
+        }
+        !self.stuck
     }
 
     fn is_archived(&self, recording: RecordingId) -> bool {
@@ -320,6 +324,17 @@ fn a_pause_is_noted_and_told_and_told_again_on_a_new_link() {
     room.tell(Input::Linked(Peer { participant: ADA, role, host: false, passing: false, epoch, name: None }));
     let from = ToParticipant::SpoolFrom { recording: TAKE, from: ClockNs(0) };
     assert_eq!(sent(&room.compare()), [&from, &cut(Some(3_000))]);
+}
+
+#[test]
+fn a_pause_does_not_overtake_a_beginning_that_the_disk_had_no_time_for() {
+    let mut room = Stage::with_ada();
+    room.desk.stuck = true;
+    room.ask(Command::Start { title: None, notes: None });
+    room.desk.stuck = false;
+    room.ask(Command::Pause);
+    room.after(100);
+    assert_eq!(edges(&room), [(IntervalEdge::Start, 0), (IntervalEdge::Pause, 0)]);
 }
 
 #[test]
