@@ -360,6 +360,17 @@ fn a_pause_is_noted_and_told_and_told_again_on_a_new_link() {
 }
 
 #[test]
+fn a_pause_does_not_overtake_a_beginning_that_the_disk_had_no_time_for() {
+    let mut room = Stage::with_ada();
+    room.desk.slow = true;
+    room.ask(Command::Start { title: None, notes: None });
+    room.desk.slow = false;
+    room.ask(Command::Pause);
+    room.after(100);
+    assert_eq!(edges(&room), [(IntervalEdge::Start, 0), (IntervalEdge::Pause, 0)]);
+}
+
+#[test]
 fn what_people_say_about_a_recording_is_in_its_journal_or_follows_it_to_the_bucket() {
     let mut room = Stage::with_ada();
     room.ask(Command::Start { title: None, notes: Some("first".into()) });
