@@ -9,7 +9,7 @@ use std::path::Path;
 
 use roomtone_packets::{Packet, Record, Scanned, Scanner};
 use roomtone_protocol::SegmentKey;
-use roomtone_tests::signal::{best_match, energy};
+use roomtone_tests::signal::{SAMPLE_RATE, Speaker, best_match, energy, read_time_code};
 
 /// Frames of a packet of 20 ms.
 const PACKET: usize = 960;
@@ -25,6 +25,9 @@ const STRAY: i64 = 2;
 /// Packets that may all lie before the beginning of a recording, whose host died in its first moment: half a second of
 /// somebody who was still sending for the one before.
 const IN_FLIGHT: usize = 25;
+
+/// How far a true time may lie from where a file puts it, in frames: 10 ms.
+const INEXACT: i64 = 480;
 
 /// One track's packets in one recording.
 pub(crate) type TrackPackets = BTreeMap<(SegmentKey, u64), Packet>;
@@ -67,6 +70,27 @@ impl Acknowledged {
     }
 }
 
+/// Whose track a channel is, and where their source lies in time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Source {
+    pub(crate) speaker: Speaker,
+    /// Unix time in milliseconds at which it began.
+    pub(crate) at_ms: f64,
+    /// Unix time in milliseconds at which the file begins.
+    pub(crate) started_ms: f64,
+}
+
+impl Source {
+    /// The frame of the file at which something begins that was heard, by the time code in it; None without one.
+    fn place(&self, heard: &[f32]) -> Option<i64> {
+        let mark = *read_time_code(heard, self.speaker).first()?;
+        let began = (self.at_ms - self.started_ms) * SAMPLE_RATE as f64 / 1000.0;
+        #[expect(clippy::cast_possible_truncation, reason = "a frame, or one before the file")]
+        let place = (began - mark.origin()).round() as i64;
+        Some(place)
+    }
+}
+
 /// A track's packets, as they were found in a channel.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Found {
@@ -79,15 +103,15 @@ pub(crate) struct Found {
 
 /// Finds every packet of a track in a channel. Where they lie relative to each other is what their own numbers say,
 /// which count samples of a device; where all of them lie is for the sound to tell.
-pub(crate) fn all_in(packets: &TrackPackets, channel: &[f32], what: &str) -> Found {
+pub(crate) fn all_in(packets: &TrackPackets, channel: &[f32], source: Source, what: &str) -> Found {
     let mut segments: BTreeMap<SegmentKey, Vec<&Packet>> = BTreeMap::new();
     packets.values().for_each(|packet| segments.entry(packet.segment).or_default().push(packet));
-    let behind = segments.values().map(|packets| behind(packets, channel, what)).sum();
+    let behind = segments.values().map(|packets| behind(packets, channel, source, what)).sum();
     Found { packets: packets.len(), behind }
 }
 
 /// Finds those of one segment, and counts the ones behind the end.
-fn behind(packets: &[&Packet], channel: &[f32], what: &str) -> usize {
+fn behind(packets: &[&Packet], channel: &[f32], source: Source, what: &str) -> usize {
     let first = packets[0].index.0;
     let place = |packet: &Packet| usize::try_from(packet.index.0 - first).unwrap();
     let mut heard = vec![0.0; place(packets[packets.len() - 1]) + PACKET];
@@ -107,7 +131,9 @@ fn behind(packets: &[&Packet], channel: &[f32], what: &str) -> usize {
         since += 1;
         next = Some(packet.index.0 + u64::from(packet.samples));
     }
-    let mut lag = best_match(channel, &heard).lag;
+    let best = best_match(channel, &heard).lag;
+    // Where nothing fits, all of it may lie outside of the file: a machine that is very busy sends late.
+    let mut lag = source.place(&heard).filter(|place| (place - best).abs() > INEXACT).unwrap_or(best);
     let mut behind = 0;
     for at in warm {
         let said = &heard[at..at + PACKET];

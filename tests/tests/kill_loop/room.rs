@@ -8,7 +8,7 @@ use roomtone_tests::signal::{SAMPLE_RATE, Speaker, read_time_code};
 use roomtone_tests::{Chance, Deadline, PATIENCE, Program, Stage, Wav, free_ports, now_unix_ms, readers, unix_ms};
 use serde_json::Value;
 
-use crate::acknowledged::{Acknowledged, TrackPackets, all_in};
+use crate::acknowledged::{Acknowledged, Source, TrackPackets, all_in};
 
 const PEOPLE: [(&str, Speaker); 2] = [("Ada", Speaker(1)), ("Ben", Speaker(2))];
 /// Length of the sources: the kills of a room take a minute and a half, on a busy machine.
@@ -190,6 +190,7 @@ fn look(
     let reading = readers::all(file);
     assert_eq!((reading.channels, reading.rate), (channels.len() as u64, 48_000), "{what}");
     assert_eq!(metadata["frames"], reading.frames, "{what}");
+    let started_ms = unix_ms(metadata["started_at"].as_str().unwrap());
     let ended_ms = unix_ms(metadata["ended_at"].as_str().unwrap());
     assert!(stopped_ms.is_none_or(|stopped_ms| ended_ms >= stopped_ms), "{what} ends before Stop: {metadata}");
     let wav = Wav::read(file);
@@ -199,12 +200,13 @@ fn look(
         let index = index.unwrap_or_else(|| panic!("{what}: {participant} has no channel in {metadata}"));
         let (channel, name) = (&wav.channels[index], channels[index]["name"].as_str().unwrap());
         let what = format!("{what}, {name}");
-        let found = all_in(packets, channel, &what);
+        let speaker = PEOPLE.iter().find(|person| person.0 == name).unwrap().1;
+        let source = Source { speaker, at_ms, started_ms };
+        let found = all_in(packets, channel, source, &what);
         count += found.packets;
         // Only Stop may cut anything off: until people hear of it, they go on sending.
         assert!(stopped_ms.is_some() || found.behind <= MARGIN, "{what}: {found:?}");
-        let speaker = PEOPLE.iter().find(|person| person.0 == name).unwrap().1;
-        let began = (at_ms - unix_ms(metadata["started_at"].as_str().unwrap())) * SAMPLE_RATE as f64 / 1000.0;
+        let began = (at_ms - started_ms) * SAMPLE_RATE as f64 / 1000.0;
         for mark in read_time_code(channel, speaker) {
             let error = (mark.origin() - began).abs();
             assert!(error <= TEN_MS, "{what}: {mark:?} lies {error:.0} frames from the truth");
