@@ -136,16 +136,21 @@ impl<S: PacketStore> Keeper<S> {
 
     /// A recording wants everything from `from` on; what memory holds of it goes to the spool.
     pub(super) fn keep_from(&mut self, recording: RecordingId, from: ClockNs) -> Result<(), SpoolError> {
-        let known = self.wanted.get(&recording).map(|wanted| wanted.from);
-        // Every new connection tells the instant again, and every exchange moves it a little: only the first counts,
-        // or the spool would hold stretches twice.
-        if known.is_some() {
-            return Ok(());
+        // Every new connection tells the instant again, and the first one may have known the clocks badly: an earlier
+        // instant wants more, a later one does not make what is kept less.
+        match self.wanted.get_mut(&recording) {
+            Some(wanted) if wanted.from <= from => return Ok(()),
+            Some(wanted) => (wanted.from, wanted.durable) = (from, false),
+            None => {
+                let (cuts, hidden) = (Cuts::default(), Coverage::default());
+                self.wanted.insert(recording, Wanted { from, until: None, cuts, hidden, durable: false });
+            }
         }
-        let wanted = Wanted { from, until: None, cuts: Cuts::default(), hidden: Coverage::default(), durable: false };
-        self.wanted.insert(recording, wanted);
-        for (packet, _) in self.pre_roll.since(ClockNs(from.0 - MARGIN_NS)) {
-            self.spool.append(recording, packet)?;
+        let Some(wanted) = self.wanted.get(&recording) else { return Ok(()) };
+        for (packet, at) in self.pre_roll.since(ClockNs(from.0 - MARGIN_NS)) {
+            if wanted.takes(ClockNs(at.0 + PACKET_NS)) {
+                self.spool.append(recording, packet)?;
+            }
         }
         Ok(())
     }

@@ -134,6 +134,20 @@ fn nothing_leaves_memory_before_a_recording_wants_it() {
 }
 
 #[test]
+fn an_earlier_beginning_that_is_told_later_brings_what_was_left_out() {
+    let mut stage = Stage::linked();
+    for _ in 0..100 {
+        stage.packet();
+    }
+    for (from_ms, first) in [(1_000, 42_240), (500, 18_240), (1_500, 18_240)] {
+        let from = ClockNs(from_ms * 1_000_000);
+        stage.tell(Input::Message(ToParticipant::SpoolFrom { recording: TAKE, from }));
+        let held = &stage.end.keeper.inventory(stage.end.now, TAKE, false).held;
+        assert_eq!(held.iter().map(|range| (range.from.0, range.to.0)).collect::<Vec<_>>(), [(first, 96_000)]);
+    }
+}
+
+#[test]
 fn a_new_link_is_told_everything_that_the_old_one_was() {
     let mut stage = Stage::linked();
     let anchor = Anchor { segment: SEGMENT, index: SampleIndex(960), at: ClockNs(20_000_000) };

@@ -10,7 +10,7 @@ use roomtone_protocol::channel::{Inventory, ToParticipant};
 use roomtone_protocol::{ClockNs, ParticipantId, RecordingId};
 use roomtone_recorder::BackfillInput;
 
-use super::take::{OpenTake, Repair, TakeTrack};
+use super::take::{Line, OpenTake, Repair, TakeTrack};
 use super::{Desk, Output, RecorderEnd};
 
 /// Recordings whose journals may wait to be opened again; whoever is not heard comes again with the next link.
@@ -88,7 +88,7 @@ impl RecorderEnd {
             let Some(take) = self.takes.get_mut(&recording) else { return };
             known.into_iter().for_each(|record| take.append(desk, participant, record));
             if let (Some(link), Some(track)) = (link, take.tracks.get_mut(&participant)) {
-                track.announced = Some(link);
+                track.announced = Some(Line { generation: link, settling: false }.told(reopened.until));
                 track.backfill.handle(BackfillInput::LinkUp);
             }
             self.announce(participant);

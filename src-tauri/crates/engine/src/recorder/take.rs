@@ -16,6 +16,9 @@ const CONNECTED_NS: i64 = 30_000_000_000;
 /// How long it waits for somebody who vanished and may be back: time for a link to be made anew.
 const AWAY_NS: i64 = 12_000_000_000;
 
+/// An instant that was told so far off is told again: 20 ms, a packet, and a fifth of what participants keep around it.
+const WRONG_NS: u64 = 20_000_000;
+
 /// One recording that still takes packets.
 #[derive(Debug)]
 pub(super) struct OpenTake {
@@ -61,15 +64,46 @@ pub(super) struct TakeTrack {
     pub(super) received: Coverage,
     pub(super) durable: Coverage,
     pub(super) backfill: Backfill,
-    /// The link that was told of this recording, by generation.
-    pub(super) announced: Option<u64>,
-    pub(super) end_announced: Option<u64>,
+    /// What the participant was told of this recording's beginning and end.
+    pub(super) announced: Option<Announced>,
+    pub(super) end_announced: Option<Announced>,
     /// The link that was told of each pause, and whether it was told that it is over.
     pub(super) cuts_announced: Vec<(u64, bool)>,
     /// Said goodbye since the last packet.
     pub(super) left: bool,
     /// The journal holds the participant's own word that nothing more will come.
     pub(super) vouched: bool,
+}
+
+/// An instant of a recording as it was told, on the participant's clock.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Announced {
+    /// The link that was told.
+    pub(super) generation: u64,
+    at: ClockNs,
+}
+
+/// A link that instants are told on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Line {
+    pub(super) generation: u64,
+    /// The participant's clock is not well known yet.
+    pub(super) settling: bool,
+}
+
+impl Line {
+    /// The instant, if it has to be told: on a new link, or because it was told wrongly.
+    pub(super) fn due(self, before: Option<Announced>, at: impl FnOnce() -> Option<ClockNs>) -> Option<ClockNs> {
+        match before.filter(|before| before.generation == self.generation) {
+            None => at(),
+            Some(before) if self.settling => at().filter(|at| at.0.abs_diff(before.at.0) >= WRONG_NS),
+            Some(_) => None,
+        }
+    }
+
+    pub(super) fn told(self, at: ClockNs) -> Announced {
+        Announced { generation: self.generation, at }
+    }
 }
 
 impl TakeTrack {

@@ -308,6 +308,28 @@ fn a_new_link_is_told_again_what_is_wanted_once_its_clock_is_known() {
 }
 
 #[test]
+fn a_beginning_that_was_told_by_a_bad_measurement_is_told_again() {
+    let mut stage = Stage::with_ada();
+    stage.tell(Input::LinkClosed { participant: ADA });
+    // A run of which only one exchange is known, and that one was 400 ms on its way.
+    let (role, epoch) = (Role::Participant, WakeEpoch(2));
+    stage.tell(Input::Linked(Peer { participant: ADA, role, host: false, passing: false, epoch, name: None }));
+    let exchange = |t0: i64, t3: i64| {
+        let [t0, t1, t3] = [t0, t3, t3].map(|ms| ClockNs(ms * 1_000_000));
+        Input::Exchange { from: ADA, exchange: ClockExchange { epoch, t0, t1, t2: t1, t3 } }
+    };
+    stage.tell(exchange(0, 400));
+    let begun = stage.ask(Command::Start { title: None, notes: None });
+    let from = |outputs: &[Output]| match sent(outputs)[..] {
+        [ToParticipant::SpoolFrom { from, .. }] => Some(from.0 / 1_000_000),
+        _ => None,
+    };
+    assert_eq!(from(&begun), Some(200));
+    let told: Vec<_> = (1..8).filter_map(|n| from(&stage.tell(exchange(400 + 50 * n, 401 + 50 * n)))).collect();
+    assert!(told.last().is_some_and(|last| last.abs() <= 20), "{told:?}");
+}
+
+#[test]
 fn the_end_waits_for_files_and_for_uploads_no_longer_than_it_may() {
     let mut room = Stage::with_ada();
     room.ask(Command::Start { title: None, notes: None });

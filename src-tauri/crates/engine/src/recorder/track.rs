@@ -9,6 +9,7 @@ use roomtone_protocol::{CommandId, ParticipantId, RecordingId, SampleIndex, Segm
 use roomtone_recorder::{BackfillInput, TrackClock, packet_samples};
 use roomtone_session::{Caller, Input as RoomInput};
 
+use super::take::Line;
 use super::{Desk, Output, RecorderEnd};
 use crate::events::HostEvent;
 
@@ -32,19 +33,23 @@ pub(super) struct Track {
     mute: Option<MutedFrom>,
     /// The last goodbye: whoever said it before a recording and comes back during it did not crash.
     pub(super) left: Option<PersonLeft>,
-    /// An exchange has been seen on the link that is up, so that instants can be told on the participant's clock.
-    pub(super) compared: bool,
+    /// Exchanges seen on the link that is up: with the first one instants can be told on the participant's clock.
+    compared: u32,
     /// Recordings that take nothing any more, as the link that is up was told. Its answer is an inventory, which must not
     /// be answered in the same way for ever.
     pub(super) told_over: BTreeSet<RecordingId>,
 }
+
+/// Exchanges after which instants are not told again: the first ones of a link may have waited for a lost packet, and a
+/// recording that began just now is told with them. Eight come within half a second, the others within eight.
+const SETTLING: u32 = 16;
 
 /// Raw exchanges that a journal of a new recording is told; older ones say nothing about it.
 const EXCHANGES_KEPT: usize = 64;
 
 impl Track {
     pub(super) fn link_changed(&mut self) {
-        self.compared = false;
+        self.compared = 0;
         self.told_over.clear();
     }
 
@@ -95,7 +100,7 @@ impl Track {
 
     fn compare(&mut self, exchange: ClockExchange) {
         self.clock.on_exchange(&exchange);
-        self.compared = true;
+        self.compared = self.compared.saturating_add(1);
         self.keep(exchange);
     }
 
@@ -272,46 +277,48 @@ impl RecorderEnd {
     /// Tells a participant, on its own clock, which recordings want its audio.
     pub(super) fn announce(&mut self, participant: ParticipantId) {
         let (Some(link), Some(track)) = (self.links.get(&participant), self.tracks.get(&participant)) else { return };
-        if !track.compared {
+        if track.compared == 0 {
             return;
         }
+        let on = Line { generation: link.generation, settling: track.compared <= SETTLING };
+        let to_participant = |at| track.clock.to_participant(at);
         for take in self.takes.values_mut() {
             let recording = take.recording;
             let Some(told) = take.tracks.get_mut(&participant) else { continue };
-            if take.repair.is_some() && told.announced != Some(link.generation) {
+            let new_link = told.announced.is_none_or(|before| before.generation != link.generation);
+            if take.repair.is_some() {
                 // Nothing new belongs to it.
-                told.announced = Some(link.generation);
-                told.backfill.handle(BackfillInput::LinkUp);
-            }
-            if told.announced != Some(link.generation)
-                && let Some(from) = track.clock.to_participant(take.from)
-            {
-                told.announced = Some(link.generation);
-                told.backfill.handle(BackfillInput::LinkUp);
+                if new_link {
+                    told.announced = Some(on.told(take.from));
+                    told.backfill.handle(BackfillInput::LinkUp);
+                }
+            } else if let Some(from) = on.due(told.announced, || to_participant(take.from)) {
+                if new_link {
+                    told.backfill.handle(BackfillInput::LinkUp);
+                }
+                told.announced = Some(on.told(from));
                 let message = ToParticipant::SpoolFrom { recording, from };
                 self.outputs.push_back(Output::Send { to: participant, message });
             }
-            if told.announced == Some(link.generation) {
+            if told.announced.is_some_and(|told| told.generation == link.generation) {
                 for (cut, &(from, until)) in (0..).zip(&take.cuts) {
                     let news = (link.generation, until.is_some());
                     let known = told.cuts_announced.get_mut(cut as usize);
                     if known.as_deref() != Some(&news)
-                        && let Some(from) = track.clock.to_participant(from)
+                        && let Some(from) = to_participant(from)
                     {
                         match known {
                             Some(known) => *known = news,
                             None => told.cuts_announced.push(news),
                         }
-                        let until = until.and_then(|until| track.clock.to_participant(until));
+                        let until = until.and_then(to_participant);
                         let message = ToParticipant::SpoolCut { recording, cut, from, until };
                         self.outputs.push_back(Output::Send { to: participant, message });
                     }
                 }
             }
-            if told.end_announced != Some(link.generation)
-                && let Some(until) = take.until.and_then(|until| track.clock.to_participant(until))
-            {
-                told.end_announced = Some(link.generation);
+            if let Some(until) = on.due(told.end_announced, || take.until.and_then(to_participant)) {
+                told.end_announced = Some(on.told(until));
                 let message = ToParticipant::SpoolUntil { recording, until };
                 self.outputs.push_back(Output::Send { to: participant, message });
             }
