@@ -148,7 +148,7 @@ impl<S: PacketStore> Keeper<S> {
         }
         let Some(wanted) = self.wanted.get(&recording) else { return Ok(()) };
         for (packet, at) in self.pre_roll.since(ClockNs(from.0 - MARGIN_NS)) {
-            if wanted.takes(ClockNs(at.0 + PACKET_NS)) {
+            if !wanted.cuts.hides(*at, ClockNs(at.0 + PACKET_NS), MARGIN_NS) {
                 self.spool.append(recording, packet)?;
             }
         }
@@ -181,7 +181,7 @@ impl<S: PacketStore> Keeper<S> {
         wanted.durable = false;
         // What was captured since somebody resumed, before that was known.
         for (packet, at) in until.into_iter().flat_map(|until| self.pre_roll.since(ClockNs(until.0 - MARGIN_NS))) {
-            if wanted.takes(ClockNs(at.0 + PACKET_NS)) {
+            if !wanted.cuts.hides(*at, ClockNs(at.0 + PACKET_NS), MARGIN_NS) {
                 self.spool.append(recording, packet)?;
             }
         }
