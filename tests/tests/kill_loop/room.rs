@@ -2,26 +2,50 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Duration;
 
 use roomtone_tests::signal::{SAMPLE_RATE, Speaker, read_time_code};
 use roomtone_tests::{Chance, Deadline, PATIENCE, Program, Stage, Wav, free_ports, now_unix_ms, readers, unix_ms};
 use serde_json::Value;
 
 use crate::acknowledged::{Acknowledged, Source, TrackPackets, all_in};
+use crate::let_pass;
 
 const PEOPLE: [(&str, Speaker); 2] = [("Ada", Speaker(1)), ("Ben", Speaker(2))];
 /// Length of the sources: the kills of a room take a minute and a half, on a busy machine.
 const SOURCE_S: usize = 280;
-/// Longest life of a host, in ms: long enough to open its room, to be found again by everybody, and to record for some
-/// seconds; a tenth of all lives end before the room is open.
-const LONGEST_LIFE_MS: u64 = 6_000;
+/// A host has opened its room by then, on a machine that does little else, in ms after its start.
+const START_MS: u64 = 600;
+/// Everybody is back by then, and what an earlier life left is finished, in ms after the room was opened.
+const OPENING_MS: u64 = 2_500;
+/// Journals are fsynced once a second: this is some of those, in ms.
+const RECORDING_MS: u64 = 3_500;
 /// What the last host records before Stop, in ms.
 const LAST_WORDS_MS: u64 = 3_000;
 /// Packets that may lie behind the end of a recording that was not stopped: what its last one begins in.
 const MARGIN: usize = 2;
 /// Frames in 10 ms, as exact as a start has to be.
 const TEN_MS: f64 = 480.0;
+
+/// When a host is killed: at any instant of what it does.
+#[derive(Debug, Clone, Copy)]
+enum Death {
+    /// After its start.
+    Starting { ms: u64 },
+    /// After it opened its room.
+    Opening { ms: u64 },
+    /// After it said that it records.
+    Recording { ms: u64 },
+}
+
+impl Death {
+    fn drawn(chance: &mut Chance) -> Self {
+        match chance.within(0..5) {
+            0 => Self::Starting { ms: chance.within(0..START_MS) },
+            1 => Self::Opening { ms: chance.within(0..OPENING_MS) },
+            _ => Self::Recording { ms: chance.within(0..RECORDING_MS) },
+        }
+    }
+}
 
 /// What came of a room.
 #[derive(Debug, Default, Clone, Copy)]
@@ -36,9 +60,9 @@ pub(crate) fn survives(seed: u64, kills: u32) -> Survived {
     let mut chance = Chance::new(seed);
     let mut room = Room::open();
     for number in 0..kills {
-        let life = Duration::from_millis(chance.within(0..LONGEST_LIFE_MS));
-        let ended = room.live(life);
-        println!("seed {seed}, life {number}: killed after {life:?}, {ended}");
+        let death = Death::drawn(&mut chance);
+        println!("seed {seed}, life {number}: {death:?}");
+        room.live(death);
     }
     let mut survived = room.end();
     survived.kills = kills;
@@ -65,7 +89,7 @@ impl Room {
         stage.prepare(&PEOPLE.map(|(_, speaker)| speaker), SOURCE_S);
         let at_ms = (now_unix_ms() + 500.0).round();
         let people = PEOPLE.map(|(name, speaker)| {
-            let person = stage.join(&host.invite, name, &stage.microphone(speaker, SOURCE_S, at_ms), &[]);
+            let person = stage.join(&host.invite, name, &stage.microphone(speaker, SOURCE_S, at_ms), &["--stay"]);
             host.person("participant_joined", name);
             person
         });
@@ -80,39 +104,22 @@ impl Room {
         Program::start("host", &mut self.stage.roomtone("host", &arguments)).unwrap()
     }
 
-    /// A host's life: it opens its room, is told to record unless it does so by itself, and dies. Says how far it came.
-    fn live(&mut self, life: Duration) -> &'static str {
-        let deadline = Deadline::after(life);
+    /// A host's life, up to its death.
+    fn live(&mut self, death: Death) {
         let mut host = self.host();
-        let came = self.use_up(&mut host, deadline);
+        match death {
+            Death::Starting { .. } => {}
+            Death::Opening { .. } => drop(host.wait_for_event("ready", PATIENCE).unwrap()),
+            Death::Recording { .. } => {
+                host.wait_for_event("ready", PATIENCE).unwrap();
+                recording(&self.stage, &self.invite);
+            }
+        }
+        let (Death::Starting { ms } | Death::Opening { ms } | Death::Recording { ms }) = death;
+        let_pass(ms);
         host.kill().unwrap();
         no_panic(&host.log());
         self.acknowledged.read(&self.stage.data_dir("host"));
-        came
-    }
-
-    fn use_up(&self, host: &mut Program, deadline: Deadline) -> &'static str {
-        let Some(left) = deadline.remaining() else { return "before it began" };
-        if let Err(error) = host.wait_for_event("ready", left) {
-            // It may not end by itself; that it took too long is what kills are for.
-            assert!(deadline.remaining().is_none(), "{error}");
-            return "before the room was open";
-        }
-        let Some(status) = self.ask(&["record", &self.invite, "status"], deadline) else { return "in an open room" };
-        if status["recording"].is_null() && self.ask(&["record", &self.invite, "start"], deadline).is_none() {
-            return "about to record";
-        }
-        // Until its time is over; nothing else is waited for.
-        deadline.poll(|| None::<()>);
-        "while recording"
-    }
-
-    /// What a room answers, if its host lives that long.
-    fn ask(&self, arguments: &[&str], deadline: Deadline) -> Option<Value> {
-        let left = deadline.remaining()?;
-        let finished = Program::run("remote", &mut self.stage.roomtone("remote", arguments), left).ok()?;
-        assert!(finished.status.success(), "{arguments:?}: {:?} {}", finished.events, finished.log);
-        finished.events.last().cloned()
     }
 
     /// The last host lives until everything is finished, and then all of it is looked at.
@@ -125,10 +132,7 @@ impl Room {
                 |event: &Value| event["event"] == "participant_joined" || event["event"] == "participant_returned";
             host.program.wait_for(name, PATIENCE, |event| back(event) && event["name"] == name).unwrap();
         }
-        let mut status = stage.ask(&["record", &invite, "status"]).unwrap();
-        if status["recording"].is_null() {
-            status = stage.ask(&["record", &invite, "start"]).unwrap();
-        }
+        let status = recording(&stage, &invite);
         let last = status["recording"].as_str().unwrap();
         host.recorded(last, status["elapsed_ms"].as_u64().unwrap() + LAST_WORDS_MS);
         let stopped_ms = now_unix_ms();
@@ -150,6 +154,19 @@ impl Room {
         no_panic(&host.program.stop(PATIENCE).unwrap().log);
         survived
     }
+}
+
+/// Tells a room to record, unless it does so by itself, and returns its state.
+fn recording(stage: &Stage, invite: &str) -> Value {
+    let mut last = None;
+    let found = Deadline::after(PATIENCE).poll(|| {
+        let what = if matches!(last, Some(Ok(_))) { "start" } else { "status" };
+        let answer = stage.ask(&["record", invite, what]);
+        let recording = answer.as_ref().ok().filter(|status| !status["recording"].is_null()).cloned();
+        last = Some(answer);
+        recording
+    });
+    found.unwrap_or_else(|| panic!("the room does not record: {last:?}"))
 }
 
 /// The keys of recordings, once all of them are in the bucket.
