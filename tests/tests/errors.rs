@@ -93,19 +93,22 @@ fn recording_can_be_switched_off_and_kept_to_the_host() {
 }
 
 #[test]
-fn what_is_not_there_yet_says_so() {
+fn what_does_not_fit_the_recording_as_it_is_says_so() {
     let stage = Stage::new();
     let host = stage.host(&[]);
-    refused(stage.ask(&["record", &host.invite, "stop"]), "not_recording", 1);
+    for what in [&["stop"][..], &["pause"], &["resume"], &["mark", "here"], &["cancel", "--yes"]] {
+        let arguments = [&["record", host.host_invite.as_str()], what].concat();
+        refused(stage.ask(&arguments), "not_recording", 1);
+    }
     let ada = stage.join(&host.invite, "Ada", &stage.microphone(Speaker(1), 60, now_unix_ms()), &[]);
     stage.ask(&["record", &host.invite, "start"]).unwrap();
-    for what in [&["pause"][..], &["resume"], &["cancel", "--yes"], &["mark", "here"]] {
-        let arguments = [&["record", host.host_invite.as_str()], what].concat();
-        refused(stage.ask(&arguments), "not_yet_supported", 1);
-    }
+    refused(stage.ask(&["record", &host.host_invite, "resume"]), "already_changed", 1);
     refused(stage.ask(&["record", &host.host_invite, "cancel"]), "confirmation_needed", 2);
+    stage.ask(&["record", &host.host_invite, "pause"]).unwrap();
+    refused(stage.ask(&["record", &host.host_invite, "pause"]), "already_changed", 1);
     let status = stage.ask(&["record", &host.invite, "status"]).unwrap();
-    assert_eq!(status["state"], "recording", "{status}");
+    assert_eq!(status["state"], "paused", "{status}");
+    refused(stage.ask(&["storage", "setup-notifications"]), "not_yet_supported", 1);
     ada.stop(PATIENCE).unwrap();
 }
 
