@@ -213,7 +213,7 @@ fn what_the_disk_has_no_time_for_is_asked_for_again() {
 #[test]
 fn a_segment_that_the_disk_has_no_time_for_is_noted_later() {
     let mut stage = Stage::with_ada();
-    stage.ask(Command::Start { title: None });
+    stage.ask(Command::Start { title: None, notes: None });
     stage.desk.slow = true;
     stage.say(segment());
     stage.desk.slow = false;
