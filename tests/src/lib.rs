@@ -5,9 +5,13 @@
 //! readers, objects are fetched by another client.
 
 mod bucket;
+mod chance;
 mod http;
 mod listening;
+#[cfg(target_os = "linux")]
+mod network;
 mod outcome;
+mod process;
 pub mod programs;
 mod pulse;
 pub mod readers;
@@ -19,9 +23,13 @@ mod truth;
 mod wav;
 
 pub use bucket::Bucket;
+pub use chance::Chance;
 pub use http::{Fetched, fetch};
 pub use listening::{Listener, Played};
+#[cfg(target_os = "linux")]
+pub use network::{Computer, Line, Network};
 pub use outcome::Outcome;
+pub use process::{memory_mb, open_files, peak_memory_mb, processor_s};
 pub use pulse::PulseServer;
 pub use relay::Relay;
 pub use seaweed::SeaweedFs;

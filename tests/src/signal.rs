@@ -10,11 +10,17 @@
 
 mod correlation;
 mod noise;
+mod overlay;
+mod quality;
 mod speaker;
+mod stretch;
 mod time_code;
 
 pub use correlation::{Match, best_match, energy};
+pub use overlay::laid_over;
+pub use quality::Quality;
 pub use speaker::Speaker;
+pub use stretch::{Stretch, weakest_stretch};
 pub use time_code::{Mark, constant_offset, read_time_code};
 
 /// Hertz, of everything here.

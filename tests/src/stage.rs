@@ -180,7 +180,7 @@ impl Stage {
     pub fn host_as(&self, who: &str, more: &[&str]) -> Host {
         let mut arguments = vec!["host", "--room", "First light", "--media-addr", "127.0.0.1"];
         arguments.extend_from_slice(more);
-        if !more.contains(&"--relay") {
+        if !more.contains(&"--relay") && !more.contains(&"--listen") {
             arguments.extend(["--listen", "127.0.0.1:0"]);
         }
         if !more.contains(&"--mic") {
@@ -225,7 +225,16 @@ impl Stage {
     ) -> Program {
         let mut arguments = vec!["join", invite, "--name", name, "--mic", microphone, "--media-addr", "127.0.0.1"];
         arguments.extend_from_slice(more);
-        let mut program = started(name, self.roomtone(name, &arguments).envs(environment));
+        self.started_participant(name, self.roomtone(name, &arguments).envs(environment))
+    }
+
+    /// Lets somebody in by a command of one's own and waits until they are in.
+    ///
+    /// # Panics
+    /// They do not get in.
+    #[must_use]
+    pub fn started_participant(&self, name: &str, command: &mut Command) -> Program {
+        let mut program = started(name, command);
         program.wait_for_event("joined", PATIENCE).unwrap_or_else(|error| panic!("{error}"));
         program
     }
@@ -250,8 +259,19 @@ impl Stage {
     /// There was no answer at all, or none in the promised form.
     pub fn ask_within(&self, arguments: &[&str], bound: Duration) -> Result<Value, Refusal> {
         // A directory for each: askers take no lock, and this one never has anybody's identity.
-        let finished = Program::run("remote", &mut self.roomtone("remote", arguments), bound);
-        answer(finished.unwrap_or_else(|error| panic!("roomtone {arguments:?}: {error}")))
+        self.ask_by(&mut self.roomtone("remote", arguments), bound)
+    }
+
+    /// Asks by a command of one's own.
+    ///
+    /// # Errors
+    /// It was refused.
+    ///
+    /// # Panics
+    /// There was no answer at all, or none in the promised form.
+    pub fn ask_by(&self, command: &mut Command, bound: Duration) -> Result<Value, Refusal> {
+        let finished = Program::run("remote", command, bound);
+        answer(finished.unwrap_or_else(|error| panic!("{command:?}: {error}")))
     }
 
     /// Asks until the answer is as `wanted`.

@@ -1,10 +1,14 @@
 //! What a recording has to hold, told by what was said and when.
 
 use crate::Outcome;
-use crate::signal::{SAMPLE_RATE, Speaker, best_match, constant_offset, read_time_code};
+use crate::signal::{SAMPLE_RATE, Speaker, best_match, constant_offset, read_time_code, weakest_stretch};
 
 /// Marks of one channel lie on one line, to half a millisecond: nothing is dropped, doubled or stretched.
 const STEADY: f64 = 24.0;
+
+/// Likeness of 20 ms to their source: the codec keeps up 0.98 everywhere, and what a decoder makes up for a lost packet
+/// falls below this within a few milliseconds.
+const REAL: f64 = 0.9;
 
 /// Somebody of whom it is known when their source began to sound, and how well.
 #[derive(Debug, Clone)]
@@ -60,6 +64,24 @@ impl Truth {
                     assert!(found.correlation.abs() < 0.1, "{name} sounds like {}: {found:?}", other.name);
                 }
             }
+        }
+    }
+
+    /// Every 20 ms of every channel are what was said at that time: nothing was filled in by guessing.
+    ///
+    /// # Panics
+    /// Something was.
+    pub fn nothing_is_made_up(outcome: &Outcome, people: &[Self], seconds: usize) {
+        let wav = outcome.wav();
+        for (channel, Self { name, speaker, .. }) in wav.channels.iter().zip(people) {
+            let marks = read_time_code(channel, *speaker);
+            let origin = constant_offset(&marks, STEADY).unwrap_or_else(|error| panic!("{name}: {error}"));
+            #[expect(clippy::cast_possible_truncation, reason = "a frame of the file, or one before it")]
+            let origin = origin.round() as i64;
+            let (weakest, count) = weakest_stretch(channel, 0..channel.len(), &speaker.says(seconds), origin);
+            let weakest = weakest.unwrap_or_else(|| panic!("{name}: nothing was said in the whole recording"));
+            println!("{name}: of {count} stretches the weakest is {:.3} like what was said", weakest.likeness);
+            assert!(weakest.likeness > REAL, "{name}: {weakest:?} was not said");
         }
     }
 }

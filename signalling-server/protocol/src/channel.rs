@@ -121,6 +121,44 @@ pub enum ToRecorder {
     },
     /// An explicit goodbye; the final inventory of every open recording went before it.
     Leave,
+    /// Something is wrong with the participant's microphone, or no longer. Those that last are told again over a new link.
+    Alarm(Alarm),
+}
+
+/// Something that a person must know while it lasts, because what they say may not be kept as they think.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alarm {
+    /// What.
+    pub kind: AlarmKind,
+    /// Whether it is so, or over.
+    pub active: bool,
+    /// For people: what happened and what to do.
+    pub message: String,
+}
+
+/// What can be wrong with a microphone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AlarmKind {
+    /// It delivers exact zeros.
+    SilentMic,
+    /// It reaches full scale again and again.
+    Clipping,
+    /// It has become much quieter than it was.
+    QuietMic,
+    /// It delivers nothing.
+    StalledCapture,
+    /// It is gone, or cannot be opened.
+    DeviceLost,
+    /// It is another one than was chosen.
+    WrongDevice,
+    /// The system does not let this program use it.
+    PermissionDenied,
+    /// What it delivers cannot be kept on this disk.
+    SpoolFailed,
+    /// Something that only a later version has a name for.
+    #[serde(other)]
+    Other,
 }
 
 /// A stretch of capture from one device.

@@ -40,7 +40,7 @@ impl SampleIndex {
     /// The index `samples` later.
     #[must_use]
     pub const fn plus(self, samples: u64) -> Self {
-        Self(self.0 + samples)
+        Self(self.0.saturating_add(samples))
     }
 }
 

@@ -5,16 +5,18 @@ use std::process::ExitCode;
 use xtask::Stopwatch;
 
 use crate::failure::Failure;
+use crate::long::Variant;
 use crate::tally::Tally;
 use crate::workspace::Workspace;
 use crate::{bindings, licences, need, package_manager, step, tool};
 
-/// Runs them. The last line of stdout counts the tests, whether or not all went well.
-pub(crate) fn run(workspace: &Workspace) -> ExitCode {
+/// Runs them, some at the length that `variants` ask for. The last line of stdout counts the tests, whether or not all
+/// went well.
+pub(crate) fn run(workspace: &Workspace, variants: &[Variant]) -> ExitCode {
     let watch = Stopwatch::start();
     let mut tally = Tally::default();
     let mut left_out = Vec::new();
-    let done = every_check(workspace, &mut tally, &mut left_out);
+    let done = every_check(workspace, variants, &mut tally, &mut left_out);
     // Said here rather than by the caller: nothing may come after the count.
     if let Err(failure) = &done {
         println!("\n{failure}");
@@ -27,7 +29,12 @@ pub(crate) fn run(workspace: &Workspace) -> ExitCode {
     if done.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn every_check(workspace: &Workspace, tally: &mut Tally, left_out: &mut Vec<&'static str>) -> Result<(), Failure> {
+fn every_check(
+    workspace: &Workspace,
+    variants: &[Variant],
+    tally: &mut Tally,
+    left_out: &mut Vec<&'static str>,
+) -> Result<(), Failure> {
     step::run(
         "format",
         &mut workspace.cargo(&["fmt", "--all", "--", "--check"]),
@@ -57,6 +64,10 @@ fn every_check(workspace: &Workspace, tally: &mut Tally, left_out: &mut Vec<&'st
     let generated = bindings::fresh_directory(workspace)?;
     let mut tests = workspace.cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]);
     tests.env("TS_RS_EXPORT_DIR", &generated).env("ROOMTONE_WEED", &weed);
+    for variant in variants {
+        println!("long: {variant}");
+        tests.env(variant.variable, variant.value);
+    }
     step::run_counted("tests", &mut tests, tally, "each failed test says why above; run one with cargo test NAME")?;
     step::measured("generated TypeScript", "compare with ui/src/bindings", || {
         bindings::compare(workspace, &generated)

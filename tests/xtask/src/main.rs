@@ -4,8 +4,10 @@ mod bench;
 mod bindings;
 mod checks;
 mod failure;
+mod fuzz;
 mod level_line;
 mod licences;
+mod long;
 mod need;
 mod package_manager;
 mod session;
@@ -23,12 +25,17 @@ use workspace::Workspace;
 const HELP: &str = "\
 cargo xtask run [--headless]   install what is missing, build Roomtone and open its window; without a display
                                (or with --headless) record a 20-second session of three synthetic speakers
-cargo xtask test               install what the tests need and run every check that CI runs
+cargo xtask test [--long]      install what the tests need and run every check that CI runs; with --long, random
+                               tests run thousands of times, and people come and go for eight hours
 cargo xtask bench              measure what a recording of eight people costs, in processor time, memory and waiting
+cargo xtask fuzz               try everything that reads foreign bytes with libFuzzer, a minute each
 
 CARGO_TARGET_DIR    where everything that is built, fetched or recorded goes (default: target)
 CI=true             nobody is there to be asked: install as root, or with a sudo that needs no password
 ";
+
+/// How long each of the fuzz targets is tried by hand.
+const FUZZ_SECONDS: u32 = 60;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -38,7 +45,9 @@ fn main() -> ExitCode {
         ["run"] => Workspace::locate().and_then(|workspace| window::run(&workspace)).map(done),
         ["run", "--headless"] => Workspace::locate().and_then(|workspace| session::run(&workspace)).map(done),
         ["bench"] => Workspace::locate().and_then(|workspace| bench::run(&workspace)).map(done),
-        ["test"] => Workspace::locate().map(|workspace| checks::run(&workspace)),
+        ["fuzz"] => Workspace::locate().and_then(|workspace| fuzz::run(&workspace, FUZZ_SECONDS)).map(done),
+        ["test"] => Workspace::locate().map(|workspace| checks::run(&workspace, &[])),
+        ["test", "--long"] => Workspace::locate().map(|workspace| checks::run(&workspace, long::VARIANTS)),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             Ok(ExitCode::SUCCESS)

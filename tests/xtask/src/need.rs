@@ -22,6 +22,8 @@ pub(crate) struct Need {
 /// How one sees that it is there, whoever installed it.
 enum Probe {
     Program(&'static str),
+    /// A program that only administrators have on their path.
+    SystemProgram(&'static str),
     PkgConfig(&'static str),
     SharedLibrary(&'static str),
     PythonModules(&'static str),
@@ -35,6 +37,9 @@ impl Need {
     pub(crate) fn is_met(&self) -> bool {
         match self.probe {
             Probe::Program(name) => on_path(name),
+            Probe::SystemProgram(name) => {
+                on_path(name) || ["/usr/sbin", "/sbin"].iter().any(|place| Path::new(place).join(name).is_file())
+            }
             Probe::PkgConfig(name) => succeeds("pkg-config", &["--exists", name]),
             Probe::SharedLibrary(name) => prints("ldconfig", &["-p"], name) || prints("/sbin/ldconfig", &["-p"], name),
             // Packages install for the system's own python, whatever else stands first on the path.
@@ -129,6 +134,9 @@ pub(crate) fn of_the_tests() -> Vec<Need> {
                 Probe::SharedLibrary("libsndfile.so.1"),
                 ["libsndfile1", "libsndfile", "libsndfile", ""],
             ),
+            need("ip", Probe::SystemProgram("ip"), ["iproute2", "iproute", "iproute2", ""]),
+            need("nft", Probe::SystemProgram("nft"), ["nftables", "nftables", "nftables", ""]),
+            program("nsenter", ["util-linux", "util-linux", "util-linux", ""]),
             program("pulseaudio", ["pulseaudio", "pulseaudio", "pulseaudio", ""]),
             program("pactl", ["pulseaudio-utils", "pulseaudio-utils", "libpulse", ""]),
             program("Xvfb", ["xvfb", "xorg-x11-server-Xvfb", "xorg-server-xvfb", ""]),

@@ -1,4 +1,4 @@
-//! Shows what a microphone delivers: its level, and how evenly its clock runs.
+//! Shows what a microphone delivers: its level, what it lost, and how evenly its clock runs.
 //!
 //!     cargo run -p roomtone-capture --example meter -- [MIC] [SECONDS]
 
@@ -41,6 +41,10 @@ fn main() -> Result<(), ErrorReport> {
                 println!("\n{} at {} Hz, segment {}", segment.device, segment.device_rate, segment.segment.segment.0);
             }
             Ok(CaptureEvent::Device { name, problem: Some(problem) }) => println!("\n{name}: {}", problem.report()),
+            Ok(CaptureEvent::Hole(hole)) => {
+                let missing = (hole.range.to.0 - hole.range.from.0) as f64 / 48.0;
+                println!("\n{missing:.1} ms are missing: {:?}", hole.cause);
+            }
             Ok(CaptureEvent::Finished) | Err(_) => break,
             Ok(_) => {}
         }

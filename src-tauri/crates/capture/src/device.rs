@@ -1,6 +1,10 @@
 //! The small face that sound systems show to capture.
 
 mod cpal_host;
+#[cfg(not(target_os = "linux"))]
+mod cpal_stream;
+#[cfg(target_os = "linux")]
+mod pulse_stream;
 
 use std::any::Any;
 use std::sync::mpsc;
@@ -40,6 +44,8 @@ pub(crate) struct OpenDevice {
     pub(crate) identity: DeviceIdentity,
     pub(crate) intake: Intake,
     pub(crate) failure: ErrorLatch,
+    /// Whether the system lets a program without permission listen to zeros instead of refusing it: macOS does.
+    pub(crate) hides_denial: bool,
     /// Keeps it running.
     pub(crate) _stream: OpenStream,
 }

@@ -3,9 +3,11 @@
 use std::sync::mpsc;
 
 use roomtone_protocol::ClockNs;
+use roomtone_protocol::channel::{Alarm, AlarmKind};
 
 use crate::attendant::{Attendant, Reply, Request};
 use crate::line::Line;
+use crate::sound_check::Complaint;
 use crate::supervisor::{Order, Supervisor};
 use crate::track::Track;
 use crate::{CaptureError, CaptureEvent, DeviceProblem};
@@ -24,6 +26,8 @@ pub(crate) struct DeviceCapture<A> {
     /// Until the first stream was opened a missing device is an error; later any device is better than none.
     first: Option<FirstResult>,
     problem: Option<DeviceProblem>,
+    /// The one that lasts.
+    alarm: Option<AlarmKind>,
     name: String,
 }
 
@@ -31,7 +35,8 @@ impl<A: Attendant> DeviceCapture<A> {
     pub(crate) fn new(attendant: A, track: Track, first: FirstResult, now: ClockNs) -> Self {
         let supervisor = Supervisor::new(now);
         let first = Some(first);
-        Self { attendant, supervisor, track, live: None, candidate: None, first, problem: None, name: String::new() }
+        let name = String::new();
+        Self { attendant, supervisor, track, live: None, candidate: None, first, problem: None, alarm: None, name }
     }
 
     /// What happened since.
@@ -85,14 +90,19 @@ impl<A: Attendant> DeviceCapture<A> {
     fn receive(&mut self, now: ClockNs) {
         if let Some(candidate) = &mut self.candidate {
             candidate.receive();
-            if candidate.has_sound() {
+            // The same device opened again because it is silent is no better while it stays so.
+            let no_better = self.live.as_ref().is_some_and(|live| {
+                live.is_silent() && candidate.is_flat() && live.device.identity == candidate.device.identity
+            });
+            if candidate.has_sound() && !no_better {
                 self.switch(now);
             }
         }
         let Some(live) = &mut self.live else { return };
         live.receive();
         live.deliver(&mut self.track);
-        let (silent, failure) = (live.is_silent(), live.device.failure.get().cloned());
+        let failure = live.device.failure.get().cloned();
+        let (silent, problem) = (live.is_silent(), blame(live));
         if let Some(at) = live.last_call {
             self.supervisor.delivered(at);
         }
@@ -101,10 +111,10 @@ impl<A: Attendant> DeviceCapture<A> {
             self.carry_out(orders);
             return;
         }
-        match (silent, &self.problem) {
-            (true, None | Some(DeviceProblem::Replaced { .. })) => self.report(Some(DeviceProblem::Silent)),
-            (false, Some(DeviceProblem::Silent)) => self.report_device(),
-            _ => {}
+        let order = self.supervisor.heard(now, silent);
+        self.carry_out(order);
+        if problem != self.problem {
+            self.report(problem);
         }
     }
 
@@ -132,6 +142,7 @@ impl<A: Attendant> DeviceCapture<A> {
                         live.finish(&mut self.track);
                     }
                 }
+                Order::Report(problem) if self.problem.as_ref() == Some(&problem) => {}
                 Order::Report(problem) => self.report(Some(problem)),
             }
         }
@@ -146,13 +157,36 @@ impl<A: Attendant> DeviceCapture<A> {
     }
 
     fn report_device(&mut self) {
-        let wanted = self.live.as_ref().and_then(|live| live.device.identity.instead_of.clone());
-        self.report(wanted.map(|wanted| DeviceProblem::Replaced { wanted }));
+        let problem = self.live.as_ref().and_then(blame);
+        self.report(problem);
     }
 
     fn report(&mut self, problem: Option<DeviceProblem>) {
         self.problem.clone_from(&problem);
-        self.track.tell(CaptureEvent::Device { name: self.name.clone(), problem });
+        let kind = problem.as_ref().map(DeviceProblem::kind);
+        let (name, device) = (self.name.clone(), problem.clone());
+        self.track.tell(CaptureEvent::Device { name, problem: device });
+        if let Some(over) = self.alarm.filter(|&over| kind != Some(over)) {
+            let message = format!("{}: this is over", self.name);
+            self.track.tell(CaptureEvent::Alarm(Alarm { kind: over, active: false, message }));
+        }
+        if let (Some(kind), Some(problem)) = (kind, problem) {
+            let message = problem.report().to_string();
+            self.track.tell(CaptureEvent::Alarm(Alarm { kind, active: true, message }));
+        }
+        self.alarm = kind;
+    }
+}
+
+/// What is wrong with a stream that delivers.
+fn blame(live: &Line) -> Option<DeviceProblem> {
+    let wanted = live.device.identity.instead_of.clone();
+    match live.complaint() {
+        Some(Complaint::Silent { ever_heard: false }) if live.device.hides_denial => Some(DeviceProblem::Withheld),
+        Some(Complaint::Silent { .. }) => Some(DeviceProblem::Silent),
+        Some(Complaint::Clipping) => Some(DeviceProblem::Clipping),
+        Some(Complaint::Quiet) => Some(DeviceProblem::Quiet),
+        None => wanted.map(|wanted| DeviceProblem::Replaced { wanted }),
     }
 }
 

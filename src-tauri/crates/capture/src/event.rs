@@ -1,7 +1,7 @@
 //! What capture tells.
 
 use roomtone_packets::Packet;
-use roomtone_protocol::channel::{Anchor, Hole, Segment};
+use roomtone_protocol::channel::{Alarm, AlarmKind, Anchor, Hole, Segment};
 use roomtone_protocol::{ClockNs, ErrorReport, SampleIndex, SegmentKey, code};
 
 use crate::CaptureError;
@@ -43,6 +43,8 @@ pub enum CaptureEvent {
         /// What is wrong with it; None when all is well (again).
         problem: Option<DeviceProblem>,
     },
+    /// Something that the person must know of, or its end.
+    Alarm(Alarm),
     /// The file is over; nothing follows.
     Finished,
 }
@@ -54,6 +56,12 @@ pub enum DeviceProblem {
     Stalled,
     /// It delivers nothing but zeros.
     Silent,
+    /// It has delivered nothing but zeros since it was opened, on a system that treats programs without permission so.
+    Withheld,
+    /// It is too loud for its own converter.
+    Clipping,
+    /// Even its loudest is far below what its noise used to be.
+    Quiet,
     /// It reported an error, or could not be opened again.
     Failed(CaptureError),
     /// The one that was chosen is gone; this is the system's default one.
@@ -64,6 +72,20 @@ pub enum DeviceProblem {
 }
 
 impl DeviceProblem {
+    /// What kind of alarm it is.
+    #[must_use]
+    pub fn kind(&self) -> AlarmKind {
+        match self {
+            Self::Stalled => AlarmKind::StalledCapture,
+            Self::Silent => AlarmKind::SilentMic,
+            Self::Withheld | Self::Failed(CaptureError::Denied { .. }) => AlarmKind::PermissionDenied,
+            Self::Clipping => AlarmKind::Clipping,
+            Self::Quiet => AlarmKind::QuietMic,
+            Self::Failed(_) => AlarmKind::DeviceLost,
+            Self::Replaced { .. } => AlarmKind::WrongDevice,
+        }
+    }
+
     /// For people.
     #[must_use]
     pub fn report(&self) -> ErrorReport {
@@ -77,6 +99,21 @@ impl DeviceProblem {
                 code::MICROPHONE,
                 "the microphone delivers nothing but silence",
                 "check its mute switch, the privacy settings, and whether another program holds it",
+            ),
+            Self::Withheld => ErrorReport::new(
+                code::MICROPHONE,
+                "the system gives this program silence instead of the microphone",
+                "allow microphone access for this program in the system's privacy settings",
+            ),
+            Self::Clipping => ErrorReport::new(
+                code::MICROPHONE,
+                "the microphone is too loud: its peaks are cut off",
+                "turn its level down in the system's sound settings, or move away from it",
+            ),
+            Self::Quiet => ErrorReport::new(
+                code::MICROPHONE,
+                "the microphone has become much quieter than it was",
+                "check its level, and turn off the voice or noise suppression of the call program",
             ),
             Self::Failed(error) => error.clone().into(),
             Self::Replaced { wanted } => ErrorReport::new(

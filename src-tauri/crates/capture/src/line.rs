@@ -8,10 +8,8 @@ use roomtone_protocol::{ClockNs, SAMPLE_RATE, SampleIndex};
 use crate::device::OpenDevice;
 use crate::placement::{Placed, Placement};
 use crate::resampler::Resampler;
+use crate::sound_check::{Complaint, SoundCheck};
 use crate::track::{IndexClock, Start, Track};
-
-/// Seconds of exact zeros that are no room: every analogue input has noise.
-const SILENT_SECONDS: u64 = 5;
 
 /// One open stream.
 pub(crate) struct Line {
@@ -24,7 +22,7 @@ pub(crate) struct Line {
     run: Option<Run>,
     /// Why the next run begins.
     cause: Option<GapCause>,
-    zeros: u64,
+    check: SoundCheck,
     /// When the device last called.
     pub(crate) last_call: Option<ClockNs>,
 }
@@ -51,7 +49,7 @@ impl Line {
             converted: Vec::new(),
             run: None,
             cause,
-            zeros: 0,
+            check: SoundCheck::new(rate),
             last_call: None,
         }
     }
@@ -64,7 +62,7 @@ impl Line {
             self.placement.push(chunk);
         }
         for &sample in self.waiting.range(before..) {
-            self.zeros = if sample == 0.0 { self.zeros + 1 } else { 0 };
+            self.check.push(sample);
         }
     }
 
@@ -73,9 +71,19 @@ impl Line {
         self.placement.has_placed()
     }
 
-    /// Whether there has been nothing but exact zeros for a while.
+    /// What is wrong with what it delivers.
+    pub(crate) fn complaint(&self) -> Option<Complaint> {
+        self.check.complaint()
+    }
+
+    /// Whether nothing but zeros came for a while.
     pub(crate) fn is_silent(&self) -> bool {
-        self.zeros >= u64::from(self.device.identity.rate) * SILENT_SECONDS
+        matches!(self.complaint(), Some(Complaint::Silent { .. }))
+    }
+
+    /// Whether nothing but zeros came so far.
+    pub(crate) fn is_flat(&self) -> bool {
+        self.check.is_flat()
     }
 
     /// Gives the track what is placed by now.

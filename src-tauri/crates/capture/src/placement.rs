@@ -1,33 +1,37 @@
 //! Where a device's chunks lie on the timeline clock. Pure: it sees when the device called and with how much.
 //!
-//! A call shows when the device's frame 0 must have been captured, if the device counted without a break: its *offset*.
-//! Calls come late, never early, so offsets scatter upwards; they drift slowly with the device's clock; and when frames
-//! got lost they jump up and stay there. A jump is believed after it has lasted for a second, and until then the chunks
-//! concerned are held back, so that they end up on the right side of the gap.
+//! Two questions are kept apart. *Is anything missing?* is answered by counting alone: frames that never came make
+//! every later call late, for good, whatever the sound system says about its latency. [`Punctuality`] has the rule.
+//! *When was a frame captured?* is answered by what calls say about their latency: each shows when the device's frame 0
+//! must have been captured, if the device counted without a break: its *offset*. Offsets scatter upwards, because calls
+//! come late and never early, and drift slowly with the device's clock. A sound system that corrects its idea of its
+//! own latency moves offsets up or down without a frame missing.
 //!
-//! Sound servers split what they have into several calls, one right after the other. Only the first one's latency is
-//! true then (PulseAudio's counts what was just delivered once more), and only the first one is looked at.
+//! Calls that look as if frames got lost are held back until it is sure, so that they end up on the right side of the
+//! gap. Sound servers split what they have into several calls, one right after the other; only the first one's latency
+//! is true then (PulseAudio's counts what was just delivered once more).
+
+mod punctuality;
 
 use std::collections::VecDeque;
 
 use roomtone_protocol::ClockNs;
 
 use crate::feed::Chunk;
-
-/// Lateness that is still jitter: above what nearly every call shows (tenths of a millisecond with PulseAudio), below
-/// the 20 ms that a sound server typically loses at a time.
-const TOLERANCE_NS: f64 = 15e6;
-
-/// How long a jump must last to be a gap, in nanoseconds and in calls.
-const CONFIRM_NS: i64 = 1_000_000_000;
-const CONFIRM_CALLS: usize = 5;
+use punctuality::{Call, Punctuality, TOLERANCE_NS, Verdict};
 
 /// What is seen before the first frame is placed: the first calls of a stream carry wild latencies.
-const WARM_UP_NS: i64 = 400_000_000;
+const WARM_UP_NS: i64 = 1_000_000_000;
 const WARM_UP_CALLS: usize = 4;
+
+/// Of the warm-up, what is looked away from as soon as there is anything else.
+const WILD_NS: i64 = 400_000_000;
 
 /// A call that follows the last one faster than half the sound that one brought belongs to the same delivery.
 const SAME_DELIVERY: f64 = 0.5;
+
+/// Seconds that a latency must have changed for before it is believed.
+const NEW_LATENCY_SECONDS: u32 = 3;
 
 /// What the device delivered, in order.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -46,17 +50,20 @@ pub(crate) enum Placed {
 pub(crate) struct Placement {
     frame_ns: f64,
     rate: u64,
-    /// Frames that the device delivered or is known to have lost.
+    /// Frames that the device delivered, or the ring lost.
     counted: u64,
     /// Of those, the first of the current run.
     run: u64,
     /// Offset in use, nanoseconds on the timeline clock; None before the first run.
     offset: Option<f64>,
+    punctuality: Punctuality,
     held: VecDeque<Held>,
     /// The last call, and how long the sound was that it brought.
     last_call: Option<(ClockNs, f64)>,
     /// Sightings since the last anchor.
     seen: Vec<Sighting>,
+    /// How many seconds in a row the offset in use was not the one that was seen.
+    strayed: u32,
     next_anchor: u64,
     placed: VecDeque<Placed>,
 }
@@ -69,10 +76,10 @@ struct Sighting {
 
 #[derive(Debug)]
 struct Held {
-    at: ClockNs,
     first: u64,
     frames: u32,
-    /// None for a call that shows nothing.
+    call: Call,
+    /// None for a call that shows nothing about the offset.
     sighting: Option<Sighting>,
 }
 
@@ -85,9 +92,11 @@ impl Placement {
             counted: 0,
             run: 0,
             offset: None,
+            punctuality: Punctuality::default(),
             held: VecDeque::new(),
             last_call: None,
             seen: Vec::new(),
+            strayed: 0,
             next_anchor: u64::from(rate),
             placed: VecDeque::new(),
         }
@@ -114,17 +123,23 @@ impl Placement {
         }
         let first = self.counted;
         self.counted += u64::from(chunk.frames);
-        let sighting = self.sight(chunk, first);
-        self.held.push_back(Held { at: chunk.at, first, frames: chunk.frames, sighting });
-        let lasted = self.held.front().map_or(0, |held| chunk.at.0 - held.at.0);
-        let calls = self.held.iter().filter(|held| held.sighting.is_some()).count();
-        match (self.offset, sighting) {
-            (None, _) if lasted >= WARM_UP_NS && calls >= WARM_UP_CALLS => self.settle(),
-            // Nothing speaks against it.
-            (Some(_), None) if calls == 0 => self.release(),
-            (Some(in_use), Some(seen)) if (seen.offset - in_use).abs() <= TOLERANCE_NS => self.release(),
-            (Some(in_use), Some(_)) if lasted >= CONFIRM_NS && calls >= CONFIRM_CALLS => self.believe(in_use),
-            _ => {}
+        let duration = f64::from(chunk.frames) * self.frame_ns;
+        let end = self.counted as f64 * self.frame_ns;
+        let call = Call { at: chunk.at, lateness: chunk.at.0 as f64 - end, duration };
+        let sighting = self.sight(chunk, first, duration);
+        self.held.push_back(Held { first, frames: chunk.frames, call, sighting });
+        if self.offset.is_none() {
+            let lasted = self.held.front().map_or(0, |held| chunk.at.0 - held.call.at.0);
+            let calls = self.held.iter().filter(|held| held.sighting.is_some()).count();
+            if lasted >= WARM_UP_NS && calls >= WARM_UP_CALLS {
+                self.settle();
+            }
+            return;
+        }
+        match self.punctuality.judge(self.held.iter().map(|held| held.call)) {
+            Verdict::Punctual => self.release(),
+            Verdict::Late => {}
+            Verdict::Lost { calls_before, ns } => self.lose(calls_before, ns),
         }
     }
 
@@ -132,16 +147,16 @@ impl Placement {
     pub(crate) fn settle(&mut self) {
         if self.offset.is_none()
             && let Some(first) = self.held.front().map(|held| held.first)
-            && let Some(seen) = self.typical_held()
+            && let Some(seen) = self.first_offset()
         {
+            self.punctuality.start(self.held.iter().map(|held| held.call));
             self.begin_run(first, seen.offset);
         }
         self.release();
     }
 
     /// What a call shows about the device's frame 0.
-    fn sight(&mut self, chunk: Chunk, first: u64) -> Option<Sighting> {
-        let duration = f64::from(chunk.frames) * self.frame_ns;
+    fn sight(&mut self, chunk: Chunk, first: u64, duration: f64) -> Option<Sighting> {
         let last = self.last_call.replace((chunk.at, duration));
         if last.is_some_and(|(at, duration)| ((chunk.at.0 - at.0) as f64) < duration * SAME_DELIVERY) {
             return None;
@@ -151,19 +166,23 @@ impl Placement {
         Some(Sighting { frame: first, offset: chunk.at.0 as f64 - latency - first as f64 * self.frame_ns })
     }
 
-    fn typical_held(&self) -> Option<Sighting> {
-        typical(self.held.iter().filter_map(|held| held.sighting).collect())
+    /// What the warm-up shows: without its wild beginning, if anything is left then.
+    fn first_offset(&self) -> Option<Sighting> {
+        let begun = self.held.front()?.call.at.0;
+        let all = || self.held.iter().filter_map(move |held| Some((held.call.at.0 - begun, held.sighting?)));
+        let tame: Vec<_> = all().filter(|(after, _)| *after >= WILD_NS).map(|(_, seen)| seen).collect();
+        typical(if tame.is_empty() { all().map(|(_, seen)| seen).collect() } else { tame })
     }
 
-    /// Everything that is held back lies elsewhere than thought, and has for a while.
-    fn believe(&mut self, in_use: f64) {
-        let Some(first) = self.held.front().map(|held| held.first) else { return };
-        let Some(now) = self.typical_held() else { return };
-        if now.offset > in_use + TOLERANCE_NS {
-            self.begin_run(first, now.offset);
-        } else {
-            // Earlier than thought: it was the old offset that was late. No frame is missing.
-            self.offset = Some(now.offset);
+    /// Frames worth `ns` never came; the first `calls_before` of the calls that are held back came before them.
+    fn lose(&mut self, calls_before: usize, ns: f64) {
+        let after = self.held.split_off(calls_before);
+        // They were late for a reason of their own, and show nothing.
+        self.held.iter_mut().for_each(|held| held.sighting = None);
+        self.release();
+        self.held = after;
+        if let (Some(first), Some(in_use)) = (self.held.front().map(|held| held.first), self.offset) {
+            self.begin_run(first, in_use + ns);
         }
         self.release();
     }
@@ -179,18 +198,28 @@ impl Placement {
     fn release(&mut self) {
         while let Some(held) = self.held.pop_front() {
             self.placed.push_back(Placed::Frames(held.frames));
-            let (Some(in_use), Some(sighting)) = (self.offset, held.sighting) else { continue };
-            if (sighting.offset - in_use).abs() <= TOLERANCE_NS {
-                self.seen.push(sighting);
+            let Some(sighting) = held.sighting.filter(|_| self.punctuality.is_punctual(&held.call)) else { continue };
+            self.seen.push(sighting);
+            if held.first >= self.next_anchor {
+                self.anchor(held.first);
             }
-            if held.first >= self.next_anchor
-                && let Some(sighting) = typical(std::mem::take(&mut self.seen))
-            {
-                self.next_anchor = held.first + self.rate;
-                self.offset = Some(sighting.offset);
-                let at = self.time(sighting.frame, sighting.offset);
-                self.placed.push_back(Placed::Anchor { frame: sighting.frame - self.run, at });
-            }
+        }
+    }
+
+    /// A second is over: where it lies.
+    fn anchor(&mut self, now: u64) {
+        let (Some(in_use), Some(seen)) = (self.offset, typical(std::mem::take(&mut self.seen))) else { return };
+        self.next_anchor = now + self.rate;
+        // One second's latencies may be wrong; those of several are what the sound system has come to think.
+        self.strayed = if (seen.offset - in_use).abs() <= TOLERANCE_NS { 0 } else { self.strayed + 1 };
+        if (1..NEW_LATENCY_SECONDS).contains(&self.strayed) {
+            return;
+        }
+        self.strayed = 0;
+        self.offset = Some(seen.offset);
+        if let Some(frame) = seen.frame.checked_sub(self.run) {
+            let at = self.time(seen.frame, seen.offset);
+            self.placed.push_back(Placed::Anchor { frame, at });
         }
     }
 

@@ -3,15 +3,22 @@
 //! ```text
 //! DIR/{recorder}/recorder.json             pins the recorder's key: the spool serves nobody else
 //! DIR/{recorder}/{recording}/{epoch}-{n}.packets    records of roomtone-packets, only ever appended to
-//! DIR/{recorder}/{recording}.gone          archived or discarded: nothing of it comes back
+//! DIR/{recorder}/{recording}.gone          archived, discarded or expired: nothing of it comes back
 //! ```
+//!
+//! A file holds packets, and in front of a segment's first one what places it: the segment, its anchors, what is
+//! muted. So a program that starts anew can tell the recorder of what an earlier start captured.
 
 mod file;
 mod index;
 mod limits;
+mod notes;
+mod spooled;
 mod store;
+mod sync;
 
 pub use limits::{Limits, Stored, overdue};
+pub use notes::Note;
 pub use store::Spool;
 
 use std::path::PathBuf;

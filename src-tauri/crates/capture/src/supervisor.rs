@@ -27,6 +27,10 @@ const LAST_BACKOFF_NS: i64 = 30_000 * MS;
 /// Who has delivered for this long has earned a quick attempt again.
 const PROBATION_NS: i64 = 10_000 * MS;
 
+/// A stream of zeros is opened again: at once, then ever less often. Some systems give a program zeros while a call
+/// takes the microphone over, and go on with it for a stream that was opened before.
+const FIRST_SILENCE_NS: i64 = 1_000 * MS;
+
 /// If the worker itself did not run for this long, silence proves nothing against the device.
 const WORKER_PAUSE_NS: i64 = 500 * MS;
 
@@ -74,6 +78,9 @@ pub(crate) struct Supervisor {
     /// Why the next segment begins; None for the first.
     cause: Option<GapCause>,
     attempts: u32,
+    /// How often a silent stream was to be opened again, and whether that is what is under way.
+    silences: u32,
+    for_silence: bool,
     next_poll: ClockNs,
     /// Since when the system has been asked.
     asked: Option<ClockNs>,
@@ -88,6 +95,8 @@ impl Supervisor {
             renewal: Renewal::Waiting { until: now },
             cause: None,
             attempts: 0,
+            silences: 0,
+            for_silence: false,
             next_poll: now,
             asked: None,
             last_step: now,
@@ -157,13 +166,18 @@ impl Supervisor {
 
     /// The stream could not be opened.
     pub(crate) fn failed_to_open(&mut self, now: ClockNs, error: CaptureError) -> Option<Order> {
+        if std::mem::take(&mut self.for_silence) {
+            tracing::info!(%error, "microphone: opened again, and still silent");
+            (self.renewal, self.cause) = (Renewal::Idle, None);
+            return None;
+        }
         let backoff = FIRST_BACKOFF_NS.saturating_mul(1 << self.attempts.min(16)).min(LAST_BACKOFF_NS);
         tracing::info!(%error, retry_ms = backoff / MS, "microphone: not opened");
         self.renewal = Renewal::Waiting { until: ClockNs(now.0 + backoff) };
         self.attempts += 1;
-        // While another one delivers, nobody needs to know.
-        let silent = self.live.is_some() || self.attempts > 1;
-        (!silent).then_some(Order::Report(DeviceProblem::Failed(error)))
+        // While another one delivers, nobody needs to know; and what only a person can mend is told in any case.
+        let known = self.attempts > 1 && !matches!(error, CaptureError::Denied { .. });
+        (self.live.is_none() && !known).then_some(Order::Report(DeviceProblem::Failed(error)))
     }
 
     /// The new stream delivers: it is the live one from now on.
@@ -172,6 +186,7 @@ impl Supervisor {
         self.live = Some(Live { since: now, last: now, suspect: false });
         self.renewal = Renewal::Idle;
         self.cause = None;
+        self.for_silence = false;
         self.asked = None;
         self.next_poll = ClockNs(now.0 + POLL_NS);
     }
@@ -187,6 +202,29 @@ impl Supervisor {
         if at.0 - live.since.0 >= PROBATION_NS {
             self.attempts = 0;
         }
+    }
+
+    /// The live stream delivers nothing but zeros, or something else. A silent one is opened again, beside itself.
+    pub(crate) fn heard(&mut self, now: ClockNs, silent: bool) -> Option<Order> {
+        self.live.as_ref()?;
+        if silent {
+            if self.renewal == Renewal::Idle {
+                let backoff = FIRST_SILENCE_NS.saturating_mul(1 << self.silences.min(16)).min(LAST_BACKOFF_NS);
+                self.silences += 1;
+                self.for_silence = true;
+                self.cause = Some(GapCause::CaptureStall);
+                self.renewal = Renewal::Waiting { until: ClockNs(now.0 + backoff) };
+            }
+            return None;
+        }
+        self.silences = 0;
+        // What is being opened just now is dropped as soon as it is open.
+        if !self.for_silence || matches!(self.renewal, Renewal::Opening { .. }) {
+            return None;
+        }
+        let open = matches!(self.renewal, Renewal::Proving { .. });
+        (self.renewal, self.cause, self.for_silence) = (Renewal::Idle, None, false);
+        open.then_some(Order::DropCandidate)
     }
 
     /// The live stream reported an error.
@@ -215,7 +253,8 @@ impl Supervisor {
         self.live = None;
         self.asked = None;
         self.cause = Some(cause);
-        if self.renewal == Renewal::Idle {
+        let waited = matches!(self.renewal, Renewal::Waiting { .. });
+        if (std::mem::take(&mut self.for_silence) && waited) || self.renewal == Renewal::Idle {
             // A device that dies again and again is not opened in a tight loop.
             let backoff = if self.attempts == 0 { pause_ns } else { FIRST_BACKOFF_NS << self.attempts.min(7) };
             self.renewal = Renewal::Waiting { until: ClockNs(now.0 + backoff.min(LAST_BACKOFF_NS)) };

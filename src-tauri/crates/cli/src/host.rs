@@ -97,6 +97,10 @@ fn text(event: &HostEvent) -> Option<String> {
             let verdict = if *gapless { "nothing is missing" } else { "something is missing; see its metadata" };
             format!("{} completed: {} and in the bucket as {key}; {verdict}", recording.short(), path.display())
         }
+        HostEvent::Alarm { participant, active: true, message, .. } => {
+            format!("the microphone of {}: {message}", participant.short())
+        }
+        HostEvent::Alarm { participant, .. } => format!("the microphone of {} is well again", participant.short()),
         HostEvent::RecordingWarning { recording, kind, left_ms } => {
             let why = match kind {
                 WarningKind::TimeLimit => "its time limit",

@@ -54,7 +54,14 @@ fn text(event: &ParticipantEvent) -> Option<String> {
         ParticipantEvent::RecordingState(line) => format!("recording {} is {}", line.recording.short(), line.state),
         ParticipantEvent::SafeToQuit { value: true } => "everything of yours has arrived".to_owned(),
         ParticipantEvent::SafeToQuit { value: false } => "your voice is being recorded and sent".to_owned(),
-        ParticipantEvent::Alarm { message, .. } => format!("your microphone: {message}"),
+        ParticipantEvent::Alarm { active: true, message, .. } => format!("your microphone: {message}"),
+        ParticipantEvent::Alarm { active: false, .. } => "your microphone is well again".to_owned(),
+        ParticipantEvent::SpoolExpired { recording, bytes } => {
+            format!(
+                "what was kept here of recording {} ({bytes} bytes) is too old or too much and goes now",
+                recording.short()
+            )
+        }
         ParticipantEvent::HostUnreachable => "the host cannot be reached; what you say is kept here".to_owned(),
         ParticipantEvent::HostReachable => "the host can be reached again".to_owned(),
         ParticipantEvent::Left { reason, .. } => format!("you are out of the room ({reason})"),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use roomtone_protocol::catalog::CatalogEntry;
+pub use roomtone_protocol::channel::AlarmKind;
 use roomtone_protocol::state::{RecordingState, RoomState};
 use roomtone_protocol::{ErrorReport, ParticipantId, RecordingId, RoomId};
 use roomtone_session::Warning;
@@ -74,6 +75,17 @@ pub enum HostEvent {
     },
     /// The list of recordings changed.
     RecordingsChanged,
+    /// Something is wrong with somebody's microphone, or no longer.
+    Alarm {
+        /// What.
+        kind: AlarmKind,
+        /// Whose.
+        participant: ParticipantId,
+        /// Whether it is so, or over.
+        active: bool,
+        /// What happened and what to do.
+        message: String,
+    },
     /// A recording is about to end by itself, or just did.
     RecordingWarning {
         /// Which.
@@ -170,8 +182,17 @@ pub enum ParticipantEvent {
         kind: AlarmKind,
         /// Whose.
         participant: ParticipantId,
+        /// Whether it is so, or over.
+        active: bool,
         /// What happened and what to do.
         message: String,
+    },
+    /// What was kept of a recording for too long, or takes too much room, is dropped now.
+    SpoolExpired {
+        /// Which.
+        recording: RecordingId,
+        /// Its size on this disk.
+        bytes: u64,
     },
     /// The recorder cannot be reached; what is said is kept here.
     HostUnreachable,
@@ -197,18 +218,4 @@ pub enum ParticipantEvent {
         #[serde(skip)]
         error: Option<ErrorReport>,
     },
-}
-
-/// What can be wrong with a microphone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AlarmKind {
-    /// It delivers exact zeros.
-    SilentMic,
-    /// It delivers nothing.
-    StalledCapture,
-    /// It cannot be opened.
-    DeviceLost,
-    /// What it delivers cannot be kept on this disk.
-    SpoolFailed,
 }

@@ -32,6 +32,25 @@ impl RangeSet {
         true
     }
 
+    /// Takes `from..to` out.
+    pub fn remove(&mut self, from: u64, to: u64) {
+        if from >= to {
+            return;
+        }
+        if let Some((&start, &end)) = self.ranges.range(..from).next_back()
+            && end > from
+        {
+            self.ranges.insert(start, from);
+            self.ranges.insert(from, end);
+        }
+        while let Some((&start, &end)) = self.ranges.range(from..to).next() {
+            self.ranges.remove(&start);
+            if end > to {
+                self.ranges.insert(to, end);
+            }
+        }
+    }
+
     /// Whether all of `from..to` is in the set.
     #[must_use]
     pub fn covers(&self, from: u64, to: u64) -> bool {

@@ -45,6 +45,9 @@ proptest! {
         prop_assert_eq!(set.is_empty(), model.is_empty());
         let around = runs(0, WORLD, |n| model.contains(&n)).into_iter().find(|run| (run.0..run.1).contains(&from));
         prop_assert_eq!(set.range_of(from), around);
+        set.remove(from, to);
+        model.retain(|n| !(from..to).contains(n));
+        prop_assert_eq!(set.iter().collect::<Vec<_>>(), runs(0, WORLD, |n| model.contains(&n)));
     }
 
     #[test]

@@ -23,7 +23,7 @@ use crate::render::{Piece, pieces_of};
 use crate::timeline::{Timeline, TimelineFrame};
 
 /// A goodbye belongs to the segment that ended with it even if clocks disagree by this many frames: 1 s.
-const GOODBYE_SLACK_FRAMES: i64 = 48_000;
+pub(crate) const GOODBYE_SLACK_FRAMES: i64 = 48_000;
 
 /// What is known of one channel.
 #[derive(Debug, Clone, Copy)]
@@ -198,7 +198,7 @@ fn frames(piece: &Piece, from: u64, to: u64) -> (TimelineFrame, TimelineFrame) {
 }
 
 /// One past the last sample of a segment that anything shows to have been captured.
-fn captured_end(piece: &Piece, evidence: &Evidence<'_>) -> u64 {
+pub(crate) fn captured_end(piece: &Piece, evidence: &Evidence<'_>) -> u64 {
     let arrived = evidence.coverage.segment(piece.segment).and_then(|set| set.iter().last()).map(|(_, to)| to);
     let told = evidence.notes.inventory.iter().flat_map(|inventory| {
         let holes = inventory.holes.iter().map(|hole| &hole.range);
@@ -208,7 +208,7 @@ fn captured_end(piece: &Piece, evidence: &Evidence<'_>) -> u64 {
 }
 
 /// Whether the participant itself said where a segment ended: nothing more comes, or it went on to a later one.
-fn vouches_for(inventory: Option<&Inventory>, piece: &Piece) -> bool {
+pub(crate) fn vouches_for(inventory: Option<&Inventory>, piece: &Piece) -> bool {
     inventory
         .is_some_and(|inventory| inventory.complete || inventory.held.iter().any(|range| range.segment > piece.segment))
 }

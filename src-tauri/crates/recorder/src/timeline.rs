@@ -84,6 +84,12 @@ impl Timeline {
         timeline
     }
 
+    /// Spans in order that do not overlap.
+    pub(crate) fn of_spans(spans: Vec<Span>) -> Self {
+        let frames = spans.iter().map(|span| span.frames).sum();
+        Self { spans, frames }
+    }
+
     fn end(&self) -> TimelineFrame {
         TimelineFrame(self.spans.last().map_or(i64::MIN, Span::timeline_end))
     }
@@ -154,6 +160,22 @@ impl Timeline {
                 (start, start + end.abs_diff(span.timeline.0.max(from.0)))
             })
         })
+    }
+
+    /// How many file frames from the first on show the same in both.
+    #[must_use]
+    pub(crate) fn agrees_until(&self, other: &Self) -> FileFrame {
+        let mut agreed = 0;
+        for (a, b) in self.spans.iter().zip(&other.spans) {
+            if a.timeline != b.timeline {
+                break;
+            }
+            agreed += a.frames.min(b.frames);
+            if a.frames != b.frames {
+                break;
+            }
+        }
+        FileFrame(agreed)
     }
 
     /// How many spans begin at or before a timeline frame.
@@ -235,6 +257,18 @@ mod tests {
         let timeline = Timeline::new(&told_twice, Some(ClockNs(9 * SECOND)));
         assert_eq!(timeline.frames(), 3 * 48_000);
         assert_eq!(timeline.to_file(TimelineFrame(4 * 48_000)), None);
+    }
+
+    #[test]
+    fn a_pause_that_is_learned_late_cuts_what_was_agreed() {
+        use IntervalEdge::{Pause, Resume, Start, Stop};
+        let all = edges(&[(Start, 0), (Pause, 4 * SECOND), (Resume, 5 * SECOND), (Stop, 9 * SECOND)]);
+        let known = |count: usize, now| Timeline::new(&all[..count], Some(ClockNs(now)));
+        let agree = |a: &Timeline, b: &Timeline| (a.agrees_until(b).0, b.agrees_until(a).0);
+        assert_eq!(agree(&known(1, 3 * SECOND), &known(1, 6 * SECOND)), (144_000, 144_000));
+        assert_eq!(agree(&known(1, 6 * SECOND), &known(2, 6 * SECOND)), (192_000, 192_000));
+        assert_eq!(agree(&known(3, 6 * SECOND), &known(4, 99 * SECOND)), (240_000, 240_000));
+        assert_eq!(agree(&known(1, SECOND), &Timeline::default()), (0, 0));
     }
 
     #[test]

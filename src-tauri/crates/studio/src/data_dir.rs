@@ -7,6 +7,7 @@
 //! | `remote.json` | the key of whoever starts and cancels recordings from a script |
 //! | `room.json` | the room that this host opens again at its next start |
 //! | `spool/` | what this participant encoded, until the bucket has it |
+//! | `reserve` | room that a host gives free when the disk is full |
 //! | `recordings/{id}/` | journal and take of one recording |
 //! | `bucket/` | the folder bucket |
 //! | `uploads/` | what is still on its way to the bucket |
@@ -220,6 +221,19 @@ mod tests {
         let (first, second) = (dir.start().unwrap(), dir.start().unwrap());
         assert_eq!(first.identity.participant(), second.identity.participant());
         assert!(second.epoch > first.epoch);
+    }
+
+    #[test]
+    fn a_damaged_file_is_named_and_left_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = DataDir::open(Some(folder.path())).unwrap();
+        for damaged in [&b""[..], br#"{"schema":1,"seed":[1,2"#, br#"{"schema":"#, b"\0\0\0\0"] {
+            fs::write(dir.path("identity.json"), damaged).unwrap();
+            let error = dir.start().unwrap_err();
+            assert_eq!(error.code, code::IO);
+            assert!(error.message.contains("identity.json") && error.message.contains("damaged"), "{error}");
+            assert_eq!(fs::read(dir.path("identity.json")).unwrap(), damaged);
+        }
     }
 
     #[test]

@@ -356,11 +356,15 @@ fn show(view: &mut View, event: ParticipantEvent) {
         ParticipantEvent::RecordingsChanged { entries } => room.recordings = entries,
         ParticipantEvent::SafeToQuit { value } => room.safe_to_quit = value,
         ParticipantEvent::Microphone { device } => room.microphone = Some(device),
-        ParticipantEvent::Alarm { message, .. } => {
+        ParticipantEvent::Alarm { active: true, message, .. } => {
             let hint = "choose another input in the system's sound settings, or plug it in again";
             view.error = Some(ErrorReport::new(code::MICROPHONE, message, hint));
         }
-        ParticipantEvent::Speaking { .. } | ParticipantEvent::RecordingState(_) | ParticipantEvent::Left { .. } => {}
+        ParticipantEvent::Alarm { active: false, .. }
+        | ParticipantEvent::SpoolExpired { .. }
+        | ParticipantEvent::Speaking { .. }
+        | ParticipantEvent::RecordingState(_)
+        | ParticipantEvent::Left { .. } => {}
     }
 }
 

@@ -1,22 +1,11 @@
 //! Sound systems as cpal has them: PulseAudio (and PipeWire behind the same protocol) on Linux, native ones elsewhere.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
-use cpal::{BufferSize, ErrorKind, FromSample, SampleFormat, SizedSample, StreamConfig, SupportedStreamConfig};
+use cpal::traits::{DeviceTrait, HostTrait};
+use cpal::{ErrorKind, SupportedStreamConfig};
 
 use super::{AudioHost, DeviceChoice, DeviceIdentity, MicrophoneListing, OpenDevice, OpenStream};
 use crate::CaptureError;
 use crate::feed::{ErrorLatch, Feeder, feed};
-
-/// How long a stream may take to be built, where the backend has a say in it.
-const BUILD_PATIENCE: Duration = Duration::from_secs(5);
-
-/// PulseAudio's own default is a callback every two seconds: too rare for a level meter. What is asked for is also what
-/// the server holds for a client that is late, so 20 ms lose sound on a busy machine; 80 ms is under cpal's limit of
-/// 100 ms beyond which its latencies are wrong.
-const PULSE_CALLBACK_MS: u32 = 80;
 
 /// cpal's host, connected when first needed and again after a failure.
 #[derive(Default)]
@@ -108,10 +97,34 @@ impl CpalHost {
         let identity = identity(&device, &config, instead_of);
         let (feeder, intake) = feed(identity.rate);
         let failure = ErrorLatch::default();
-        let stream = build(&device, &config, feeder, &failure).map_err(device_error)?;
-        stream.play().map_err(device_error)?;
-        Ok(OpenDevice { identity, intake, failure, _stream: OpenStream::new(stream) })
+        let stream = open_stream(&device, &identity, &config, feeder, &failure)?;
+        let hides_denial = cfg!(target_os = "macos");
+        Ok(OpenDevice { identity, intake, failure, hides_denial, _stream: OpenStream::new(stream) })
     }
+}
+
+/// On Linux a stream is opened without cpal, which would let the server keep no more for a client that is late than one
+/// call's worth.
+#[cfg(target_os = "linux")]
+fn open_stream(
+    _: &cpal::Device,
+    identity: &DeviceIdentity,
+    _: &SupportedStreamConfig,
+    feeder: Feeder,
+    failure: &ErrorLatch,
+) -> Result<super::pulse_stream::PulseStream, CaptureError> {
+    super::pulse_stream::PulseStream::open(&identity.id, feeder, failure)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn open_stream(
+    device: &cpal::Device,
+    _: &DeviceIdentity,
+    config: &SupportedStreamConfig,
+    feeder: Feeder,
+    failure: &ErrorLatch,
+) -> Result<cpal::Stream, CaptureError> {
+    super::cpal_stream::open(device, config, feeder, failure).map_err(device_error)
 }
 
 #[cfg(target_os = "linux")]
@@ -137,72 +150,11 @@ fn identity(device: &cpal::Device, config: &SupportedStreamConfig, instead_of: O
     DeviceIdentity { id: id_text(device), name: name(device), rate, channels, instead_of }
 }
 
-fn build(
-    device: &cpal::Device,
-    supported: &SupportedStreamConfig,
-    feeder: Feeder,
-    failure: &ErrorLatch,
-) -> Result<cpal::Stream, cpal::Error> {
-    let mut config = supported.config();
-    config.buffer_size = if cfg!(target_os = "linux") {
-        BufferSize::Fixed(config.sample_rate / 1_000 * PULSE_CALLBACK_MS)
-    } else {
-        BufferSize::Default
-    };
-    match supported.sample_format() {
-        SampleFormat::I8 => build_as::<i8>(device, config, feeder, failure),
-        SampleFormat::I16 => build_as::<i16>(device, config, feeder, failure),
-        SampleFormat::I24 => build_as::<cpal::I24>(device, config, feeder, failure),
-        SampleFormat::I32 => build_as::<i32>(device, config, feeder, failure),
-        SampleFormat::I64 => build_as::<i64>(device, config, feeder, failure),
-        SampleFormat::U8 => build_as::<u8>(device, config, feeder, failure),
-        SampleFormat::U16 => build_as::<u16>(device, config, feeder, failure),
-        SampleFormat::U24 => build_as::<cpal::U24>(device, config, feeder, failure),
-        SampleFormat::U32 => build_as::<u32>(device, config, feeder, failure),
-        SampleFormat::U64 => build_as::<u64>(device, config, feeder, failure),
-        SampleFormat::F32 => build_as::<f32>(device, config, feeder, failure),
-        SampleFormat::F64 => build_as::<f64>(device, config, feeder, failure),
-        other => Err(cpal::Error::with_message(ErrorKind::UnsupportedConfig, format!("samples of format {other}"))),
-    }
-}
-
-fn build_as<T>(
-    device: &cpal::Device,
-    config: StreamConfig,
-    mut feeder: Feeder,
-    failure: &ErrorLatch,
-) -> Result<cpal::Stream, cpal::Error>
-where
-    T: SizedSample,
-    f32: FromSample<T>,
-{
-    let channels = config.channels;
-    let failure = Arc::clone(failure);
-    device.build_input_stream::<T, _, _>(
-        config,
-        move |data, info| {
-            let at = roomtone_clock::now();
-            let stamp = info.timestamp();
-            let latency = stamp.callback.duration_since(stamp.capture);
-            feeder.push(data, channels, at, i64::try_from(latency.as_nanos()).unwrap_or(0));
-        },
-        move |error| {
-            // Neither ends a stream, and a lost frame shows in the count of frames.
-            let harmless = matches!(error.kind(), ErrorKind::Xrun | ErrorKind::RealtimeDenied);
-            if !harmless && failure.get().is_none() {
-                // Of two at the same time one is enough.
-                failure.set(device_error(error)).unwrap_or_default();
-            }
-        },
-        Some(BUILD_PATIENCE),
-    )
-}
-
 fn sound_system(error: cpal::Error) -> CaptureError {
     CaptureError::SoundSystem { reason: error.to_string() }
 }
 
-fn device_error(error: cpal::Error) -> CaptureError {
+pub(super) fn device_error(error: cpal::Error) -> CaptureError {
     let reason = error.to_string();
     // Windows' privacy setting arrives as a plain HRESULT, E_ACCESSDENIED.
     let denied = error.kind() == ErrorKind::PermissionDenied || reason.contains("80070005");
@@ -210,5 +162,24 @@ fn device_error(error: cpal::Error) -> CaptureError {
         _ if denied => CaptureError::Denied { reason },
         ErrorKind::HostUnavailable => CaptureError::SoundSystem { reason },
         _ => CaptureError::Device { reason },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_privacy_setting_is_told_apart_from_other_failures() {
+        // As Windows words it, in the hexadecimal of the HRESULT.
+        for text in ["Access is denied. (0x80070005)", "os error: 0x80070005"] {
+            let error = device_error(cpal::Error::with_message(ErrorKind::BackendError, text.to_owned()));
+            assert!(matches!(error, CaptureError::Denied { .. }), "{error}");
+            assert!(error.hint().contains("privacy settings"));
+        }
+        let error = device_error(cpal::Error::with_message(ErrorKind::PermissionDenied, "no".to_owned()));
+        assert!(matches!(error, CaptureError::Denied { .. }));
+        let error = device_error(cpal::Error::with_message(ErrorKind::BackendError, "0x88890004".to_owned()));
+        assert!(matches!(error, CaptureError::Device { .. }));
     }
 }

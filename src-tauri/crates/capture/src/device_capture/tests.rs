@@ -11,6 +11,8 @@ use super::*;
 use crate::device::{DeviceIdentity, OpenDevice, OpenStream};
 use crate::feed::{ErrorLatch, Feeder, feed};
 
+mod alarms;
+
 const MS: i64 = 1_000_000;
 const STEP_MS: i64 = 20;
 
@@ -22,13 +24,20 @@ struct Stream {
     closed: Arc<Mutex<bool>>,
     /// Whether it calls.
     flows: bool,
+    /// What it hears, repeated.
+    sound: Vec<f32>,
+    heard: usize,
 }
 
 /// What the system has, and how it answers.
 struct System {
     identity: DeviceIdentity,
+    /// Why nothing can be opened.
     refuses: Option<CaptureError>,
     hangs: bool,
+    hides_denial: bool,
+    /// What streams that are opened hear.
+    sound: Vec<f32>,
     streams: Vec<Stream>,
     given_up: u32,
 }
@@ -58,8 +67,9 @@ impl Attendant for Scripted {
         }
         let identity = system.identity.clone();
         let result = system.refuses.clone().map_or(Ok(()), Err);
+        let (hides_denial, sound) = (system.hides_denial, system.sound.clone());
         self.replies.push_back(match request {
-            Request::Identify => Reply::Identified(result.map(|()| identity)),
+            Request::Identify => Reply::Identified(Ok(identity)),
             Request::Open { .. } => Reply::Opened(result.map(|()| {
                 let (feeder, intake) = feed(identity.rate);
                 let (failure, closed) = (ErrorLatch::default(), Arc::new(Mutex::new(false)));
@@ -67,9 +77,10 @@ impl Attendant for Scripted {
                     identity: identity.clone(),
                     intake,
                     failure: Arc::clone(&failure),
+                    hides_denial,
                     _stream: OpenStream::new(Closing(Arc::clone(&closed))),
                 };
-                system.streams.push(Stream { identity, feeder, failure, closed, flows: true });
+                system.streams.push(Stream { identity, feeder, failure, closed, flows: true, sound, heard: 0 });
                 device
             })),
         });
@@ -98,7 +109,15 @@ fn identity(name: &str, rate: u32) -> DeviceIdentity {
 
 impl Rig {
     fn new(identity: DeviceIdentity) -> Self {
-        let system = System { identity, refuses: None, hangs: false, streams: Vec::new(), given_up: 0 };
+        let system = System {
+            identity,
+            refuses: None,
+            hangs: false,
+            hides_denial: false,
+            sound: vec![0.25],
+            streams: Vec::new(),
+            given_up: 0,
+        };
         let system = Script(Arc::new(Mutex::new(system)));
         let (tell, first) = mpsc::channel();
         let attendant = Scripted { system: system.clone(), replies: VecDeque::new() };
@@ -112,7 +131,7 @@ impl Rig {
         let end = self.now_ms + ms;
         while self.now_ms < end {
             self.now_ms += STEP_MS;
-            self.deliver(STEP_MS, 0.25);
+            self.deliver(STEP_MS);
             self.step();
         }
     }
@@ -123,14 +142,45 @@ impl Rig {
     }
 
     /// What was captured in the last `ms`.
-    fn deliver(&mut self, ms: i64, value: f32) {
+    fn deliver(&mut self, ms: i64) {
         let at = ClockNs(self.now_ms * MS);
         for stream in &mut self.system.0.lock().unwrap().streams {
             if stream.flows && !*stream.closed.lock().unwrap() {
-                let frames = i64::from(stream.identity.rate) * ms / 1_000;
-                stream.feeder.push(&vec![value; usize::try_from(frames).unwrap()], 1, at, ms * MS);
+                let frames = usize::try_from(i64::from(stream.identity.rate) * ms / 1_000).unwrap();
+                let channels = usize::from(stream.identity.channels);
+                let sample = |n: usize| stream.sound[(stream.heard + n / channels) % stream.sound.len()];
+                let interleaved: Vec<f32> = (0..frames * channels).map(sample).collect();
+                stream.heard += frames;
+                stream.feeder.push(&interleaved, stream.identity.channels, at, ms * MS);
             }
         }
+    }
+
+    /// What everything hears from now on.
+    fn hear(&self, sound: &[f32]) {
+        self.script(|system| {
+            system.sound = sound.to_vec();
+            system.streams.iter_mut().for_each(|stream| stream.sound = sound.to_vec());
+        });
+    }
+
+    /// Lets time pass until an alarm of this kind begins or ends; the milliseconds that it took.
+    fn until_alarm(&mut self, kind: AlarmKind, active: bool) -> i64 {
+        let (begun, told) = (self.now_ms, self.alarms().len());
+        while !self.alarms()[told..].contains(&(kind, active)) {
+            assert!(self.now_ms < begun + 60_000, "no {kind:?} within a minute: {:?}", self.alarms());
+            self.run(STEP_MS);
+        }
+        self.now_ms - begun
+    }
+
+    fn alarms(&self) -> Vec<(AlarmKind, bool)> {
+        let alarm = |e: &CaptureEvent| if let CaptureEvent::Alarm(a) = e { Some((a.kind, a.active)) } else { None };
+        self.events.iter().filter_map(alarm).collect()
+    }
+
+    fn opened(&self) -> usize {
+        self.system.0.lock().unwrap().streams.len()
     }
 
     fn script(&self, change: impl FnOnce(&mut System)) {
@@ -244,7 +294,7 @@ fn an_overrun_of_the_ring_is_a_hole() {
     // The worker does not run for twelve seconds.
     for _ in 0..600 {
         rig.now_ms += STEP_MS;
-        rig.deliver(STEP_MS, 0.25);
+        rig.deliver(STEP_MS);
     }
     rig.step();
     rig.run(5_000);
@@ -349,18 +399,42 @@ fn sleep_is_a_hole_as_long_as_the_sleep() {
 }
 
 #[test]
-fn nothing_but_zeros_is_told_and_its_end_too() {
-    let mut rig = Rig::new(identity("mute switch", 48_000));
-    rig.run(2_000);
-    for _ in 0..400 {
-        rig.now_ms += STEP_MS;
-        rig.deliver(STEP_MS, 0.0);
-        rig.step();
+fn sleep_under_a_stream_that_goes_on_is_a_hole_and_a_new_segment() {
+    let mut rig = Rig::new(identity("laptop", 48_000));
+    rig.run(5_000);
+    rig.now_ms += 3_600_000;
+    rig.run(5_000);
+    rig.check();
+    assert_eq!(rig.segments().len(), 2);
+    assert_eq!((rig.holes()[0].range.to.0 - rig.holes()[0].range.from.0) / 48, 3_600_000);
+    assert_eq!(rig.alarms(), []);
+}
+
+#[test]
+fn channels_that_flip_under_us_are_a_device_change() {
+    let mut rig = Rig::new(identity("headset", 48_000));
+    rig.run(5_000);
+    rig.script(|system| system.identity.channels = 2);
+    rig.run(6_000);
+    rig.check();
+    assert_eq!((rig.segments().len(), rig.holes().len()), (2, 0));
+    assert_eq!(rig.segments()[1].cause, Some(GapCause::DeviceChange));
+}
+
+#[test]
+fn a_frame_size_that_flips_under_us_costs_nothing() {
+    let mut rig = Rig::new(identity("bluetooth", 48_000));
+    rig.run(5_000);
+    for piece_ms in [10, 60, 40, 20] {
+        for _ in 0..100 {
+            rig.now_ms += piece_ms;
+            rig.deliver(piece_ms);
+            rig.step();
+        }
     }
-    assert_eq!(rig.problems(), [None, Some(DeviceProblem::Silent)]);
-    rig.run(100);
-    assert_eq!(rig.problems(), [None, Some(DeviceProblem::Silent), None]);
-    assert_eq!(rig.segments().len(), 1);
+    rig.check();
+    assert_eq!((rig.segments().len(), rig.holes().len()), (1, 0));
+    assert!(rig.sound_ms() >= 17_800, "{}", rig.sound_ms());
 }
 
 #[test]
@@ -372,6 +446,7 @@ fn a_device_that_stands_in_for_another_is_named() {
     rig.run(4_000);
     let replaced = DeviceProblem::Replaced { wanted: "chosen".to_owned() };
     assert_eq!(rig.problems(), [None, Some(replaced)]);
+    assert_eq!(rig.alarms(), [(AlarmKind::WrongDevice, true)]);
     rig.script(|system| system.identity = identity("chosen", 48_000));
     rig.run(4_000);
     assert_eq!(rig.problems().last(), Some(&None));
@@ -392,7 +467,7 @@ fn a_first_attempt_that_fails_is_told_to_who_started() {
 fn stopping_brings_out_what_was_captured() {
     let mut rig = Rig::new(identity("mic", 48_000));
     rig.run(300);
-    assert_eq!(rig.sound_ms(), 0, "the first half second is looked at before it is placed");
+    assert_eq!(rig.sound_ms(), 0, "the first second is looked at before it is placed");
     rig.capture.finish();
     rig.events.extend(std::iter::from_fn(|| rig.capture.poll_event()));
     rig.check();

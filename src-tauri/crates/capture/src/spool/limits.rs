@@ -6,7 +6,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use roomtone_protocol::RecordingId;
 
-use super::store::PACKETS;
+use super::spooled::PACKETS;
 use super::{SpoolError, failed};
 
 /// What may stay.
@@ -38,12 +38,17 @@ pub struct Stored {
     pub written_ns: i64,
 }
 
-/// What has to go to keep within the limits, oldest first; `dir` is what [`super::Spool::open`] was given. Nothing is
-/// removed: say so first, then [`super::Spool::discard`] it.
+/// What has to go to keep within the limits, oldest first; `dir` is what [`super::Spool::open`] was given. What is
+/// `in_use` stays, whatever its age and size. Nothing is removed: say so first, then [`super::Spool::expire`] it.
 ///
 /// # Errors
 /// If the disk fails.
-pub fn overdue(dir: &Path, limits: &Limits, wall_ns: i64) -> Result<Vec<Stored>, SpoolError> {
+pub fn overdue(
+    dir: &Path,
+    limits: &Limits,
+    wall_ns: i64,
+    in_use: impl Fn(&Stored) -> bool,
+) -> Result<Vec<Stored>, SpoolError> {
     let mut stored = Vec::new();
     for (recorder, path) in named(dir, parse_recorder)? {
         for (recording, path) in named(&path, |name| name.parse::<RecordingId>().ok())? {
@@ -55,7 +60,7 @@ pub fn overdue(dir: &Path, limits: &Limits, wall_ns: i64) -> Result<Vec<Stored>,
     let mut total: u64 = stored.iter().map(|stored| stored.bytes).sum();
     let oldest = wall_ns.saturating_sub(i64::try_from(limits.age.as_nanos()).unwrap_or(i64::MAX));
     let too_much = |stored: &Stored| {
-        let goes = stored.written_ns < oldest || total > limits.bytes;
+        let goes = (stored.written_ns < oldest || total > limits.bytes) && !in_use(stored);
         if goes {
             total -= stored.bytes;
         }

@@ -6,18 +6,20 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use roomtone_packets::{Coverage, Packet};
-use roomtone_protocol::{IndexRange, RecordingId, WakeEpoch};
+use roomtone_protocol::channel::Hole;
+use roomtone_protocol::{IndexRange, RecordingId};
 use serde::{Deserialize, Serialize};
 
-use super::file::{Found, PacketFile, scan};
-use super::index::Index;
+use super::limits::{Limits, Stored, overdue};
+use super::notes::{Note, Notes};
+use super::spooled::Spooled;
+use super::sync::Syncing;
 use super::{SpoolError, failed};
 
 /// Version of the spool's layout.
 const SCHEMA: u32 = 1;
 
 const PIN: &str = "recorder.json";
-pub(super) const PACKETS: &str = "packets";
 const GONE: &str = "gone";
 
 /// Whose spool a directory is.
@@ -28,23 +30,25 @@ struct Pin {
     recorder: String,
 }
 
+/// What every version's pin says.
+#[derive(Debug, Deserialize)]
+struct Version {
+    schema: u32,
+}
+
 /// The spool of everything that one recorder may ask for.
 #[derive(Debug)]
 pub struct Spool {
+    /// Of all recorders' spools.
+    root: PathBuf,
+    recorder: [u8; 16],
     dir: PathBuf,
     recordings: BTreeMap<RecordingId, Spooled>,
     /// Recordings that are over and done with.
     gone: BTreeSet<RecordingId>,
-}
-
-/// One recording's part of it.
-#[derive(Debug, Default)]
-struct Spooled {
-    index: Index,
-    /// Files of this recording; the index names them by their place here.
-    files: Vec<PathBuf>,
-    /// The file that grows, with its place and epoch. Files of earlier starts are never appended to.
-    open: Option<(WakeEpoch, usize, PacketFile)>,
+    /// What was noted since the program started, for recordings that begin later.
+    notes: Notes,
+    syncing: Syncing,
 }
 
 impl Spool {
@@ -54,11 +58,13 @@ impl Spool {
     /// # Errors
     /// If the disk fails, or what is there belongs to another recorder or a newer version.
     pub fn open(dir: &Path, recorder: [u8; 16]) -> Result<Self, SpoolError> {
-        let name: String = recorder.iter().map(|byte| format!("{byte:02x}")).collect();
+        let (root, name) = (dir.to_owned(), folder_name(recorder));
         let dir = dir.join(&name);
         fs::create_dir_all(&dir).map_err(failed("created", &dir))?;
         pin(&dir, name)?;
-        let mut spool = Self { dir, recordings: BTreeMap::new(), gone: BTreeSet::new() };
+        let (recordings, gone) = (BTreeMap::new(), BTreeSet::new());
+        let syncing = Syncing::start();
+        let mut spool = Self { root, recorder, dir, recordings, gone, notes: Notes::default(), syncing };
         let mut found = Vec::new();
         for entry in fs::read_dir(&spool.dir).map_err(failed("read", &spool.dir))? {
             let path = entry.map_err(failed("read", &spool.dir))?.path();
@@ -75,7 +81,7 @@ impl Spool {
                 // The program ended between the tombstone and the removal.
                 fs::remove_dir_all(&path).map_err(failed("removed", &path))?;
             } else {
-                spool.recordings.insert(recording, Spooled::read(&path)?);
+                spool.recordings.insert(recording, Spooled::read(recording, &path)?);
             }
         }
         Ok(spool)
@@ -90,7 +96,48 @@ impl Spool {
             return Ok(false);
         }
         let dir = self.dir.join(recording.to_string());
-        self.recordings.entry(recording).or_default().append(&dir, packet)
+        let spooled = self.recordings.entry(recording).or_insert_with(|| Spooled::new(recording));
+        spooled.append(&dir, packet, &self.notes, &self.syncing)
+    }
+
+    /// Notes something about a segment of this start of the program: in recordings that hold packets of it, at once; in
+    /// those that begin later, with the first packet.
+    ///
+    /// # Errors
+    /// If the disk fails. The note is known to this start then, and not to the next one.
+    pub fn note(&mut self, note: &Note) -> Result<(), SpoolError> {
+        if !self.notes.take(note) {
+            return Ok(());
+        }
+        let noted: Vec<_> = self.recordings.values_mut().map(|spooled| spooled.note(note)).collect();
+        noted.into_iter().collect()
+    }
+
+    /// What earlier starts noted about the packets that are still here, without holes: a recorder that is told all of
+    /// it, in this order, can place them.
+    #[must_use]
+    pub fn earlier(&self) -> Vec<Note> {
+        let mut all = Notes::default();
+        for note in self.recordings.values().flat_map(|spooled| spooled.notes().iter()) {
+            let current = self.notes.of(note.segment()).next().is_some();
+            if !current && !matches!(note, Note::Hole(_)) {
+                all.take(&note);
+            }
+        }
+        all.iter().collect()
+    }
+
+    /// What devices never delivered of a recording, as far as it lies behind or between what is held, in order.
+    #[must_use]
+    pub fn holes(&self, recording: RecordingId) -> Vec<Hole> {
+        let Some(spooled) = self.recordings.get(&recording) else { return Vec::new() };
+        let mut holes: Vec<Hole> = Vec::new();
+        for hole in spooled.notes().holes().chain(self.notes.holes()) {
+            if !holes.contains(&hole) && spooled.reaches(hole.range) {
+                holes.push(hole);
+            }
+        }
+        holes
     }
 
     /// The packets that hold some of a range, in order.
@@ -110,7 +157,7 @@ impl Spool {
     /// The same as a set.
     #[must_use]
     pub fn coverage(&self, recording: RecordingId) -> Option<&Coverage> {
-        self.recordings.get(&recording).map(|spooled| spooled.index.held())
+        self.recordings.get(&recording).map(Spooled::held)
     }
 
     /// The recordings that the spool holds something of.
@@ -135,7 +182,32 @@ impl Spool {
         self.forget(recording, "discarded")
     }
 
-    /// Everything appended so far survives a power cut from here on.
+    /// What is to go to keep everybody's spool within the limits, oldest first: say so, then [`Self::expire`] it.
+    /// Recordings that `in_use` names stay.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    pub fn overdue(
+        &self,
+        limits: &Limits,
+        wall_ns: i64,
+        in_use: impl Fn(RecordingId) -> bool,
+    ) -> Result<Vec<Stored>, SpoolError> {
+        overdue(&self.root, limits, wall_ns, |stored| stored.recorder == self.recorder && in_use(stored.recording))
+    }
+
+    /// Drops a recording that was kept for long enough, whoever's it is, for good.
+    ///
+    /// # Errors
+    /// If the disk fails; nothing comes back all the same.
+    pub fn expire(&mut self, stored: &Stored) -> Result<(), SpoolError> {
+        if stored.recorder == self.recorder {
+            return self.forget(stored.recording, "expired");
+        }
+        bury(&self.root.join(folder_name(stored.recorder)), stored.recording, "expired")
+    }
+
+    /// Everything appended so far survives a power cut from here on; about once a second it does so anyway.
     ///
     /// # Errors
     /// If the disk fails: then a file that could not be flushed is closed, and the next packet goes to a new one.
@@ -147,95 +219,24 @@ impl Spool {
     fn forget(&mut self, recording: RecordingId, why: &str) -> Result<(), SpoolError> {
         self.gone.insert(recording);
         self.recordings.remove(&recording);
-        // The tombstone first: a crash in between must not bring anything back.
-        let tombstone = self.dir.join(format!("{recording}.{GONE}"));
-        write_synced(&tombstone, why.as_bytes())?;
-        let dir = self.dir.join(recording.to_string());
-        match fs::remove_dir_all(&dir) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(failed("removed", dir)(error)),
-            _ => Ok(()),
-        }
+        bury(&self.dir, recording, why)
     }
 }
 
-impl Spooled {
-    fn read(dir: &Path) -> Result<Self, SpoolError> {
-        let mut files = Vec::new();
-        for entry in fs::read_dir(dir).map_err(failed("read", dir))? {
-            let path = entry.map_err(failed("read", dir))?.path();
-            if path.extension().is_some_and(|extension| extension == PACKETS) {
-                files.push(path);
-            }
-        }
-        files.sort();
-        let mut spooled = Self { files, ..Self::default() };
-        spooled.rescan()?;
-        Ok(spooled)
-    }
+/// A recorder's directory.
+fn folder_name(recorder: [u8; 16]) -> String {
+    recorder.iter().map(|byte| format!("{byte:02x}")).collect()
+}
 
-    fn rescan(&mut self) -> Result<(), SpoolError> {
-        self.index = Index::default();
-        for (place, path) in self.files.iter().enumerate() {
-            scan(path, 0, u64::MAX, |Found { packet, offset, bytes }| {
-                self.index.insert(&packet, place, offset, bytes);
-            })?;
-        }
-        Ok(())
-    }
-
-    fn append(&mut self, dir: &Path, packet: &Packet) -> Result<bool, SpoolError> {
-        if self.index.holds(packet) {
-            return Ok(false);
-        }
-        let epoch = packet.segment.epoch;
-        if self.open.as_ref().is_none_or(|(open, ..)| *open != epoch) {
-            self.flush()?;
-            self.open = Some(self.create(dir, epoch)?);
-        }
-        let Some((_, place, file)) = &mut self.open else { return Ok(false) };
-        match file.append(packet) {
-            Ok((offset, bytes)) => Ok(self.index.insert(packet, *place, offset, bytes)),
-            Err(error) => {
-                self.open = None;
-                Err(error)
-            }
-        }
-    }
-
-    /// The next free name: `{epoch}-{n}`.
-    fn create(&mut self, dir: &Path, epoch: WakeEpoch) -> Result<(WakeEpoch, usize, PacketFile), SpoolError> {
-        fs::create_dir_all(dir).map_err(failed("created", dir))?;
-        let name = |n: usize| dir.join(format!("{:010}-{n:04}.{PACKETS}", epoch.0));
-        let path = (0..).map(name).find(|path| !path.exists()).expect("a free number among all numbers");
-        let file = PacketFile::create(&path)?;
-        self.files.push(path);
-        Ok((epoch, self.files.len() - 1, file))
-    }
-
-    fn packets(&mut self, range: IndexRange) -> Result<Vec<Packet>, SpoolError> {
-        let mut packets = Vec::new();
-        let mut whole = true;
-        for run in self.index.runs(range) {
-            whole &= scan(&self.files[run.file], run.offset, run.bytes, |Found { packet, .. }| {
-                let held = packet.range();
-                if held.segment == range.segment && held.from < range.to && held.to > range.from {
-                    packets.push(packet);
-                }
-            })?;
-        }
-        if !whole {
-            self.rescan()?;
-        }
-        Ok(packets)
-    }
-
-    fn flush(&mut self) -> Result<(), SpoolError> {
-        let flushed = self.open.as_mut().map_or(Ok(()), |(.., file)| file.flush());
-        if flushed.is_err() {
-            // What a failed fsync left behind nobody knows: it is not tried again on the same descriptor.
-            self.open = None;
-        }
-        flushed
+/// Removes a recording from a recorder's directory so that it cannot come back.
+fn bury(dir: &Path, recording: RecordingId, why: &str) -> Result<(), SpoolError> {
+    // The tombstone first: a crash in between must not bring anything back. Its name is what counts.
+    let tombstone = dir.join(format!("{recording}.{GONE}"));
+    write_synced(&tombstone, why.as_bytes())?;
+    let dir = dir.join(recording.to_string());
+    match fs::remove_dir_all(&dir) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(failed("removed", dir)(error)),
+        _ => Ok(()),
     }
 }
 
@@ -250,8 +251,11 @@ fn pin(dir: &Path, recorder: String) -> Result<(), SpoolError> {
         }
         Err(error) => return Err(failed("read", path)(error)),
     };
+    // Looked at alone: a later version may have other fields.
+    if serde_json::from_slice::<Version>(&text).is_ok_and(|found| found.schema > SCHEMA) {
+        return Err(SpoolError::NewerVersion { path });
+    }
     match serde_json::from_slice::<Pin>(&text) {
-        Ok(pin) if pin.schema > SCHEMA => Err(SpoolError::NewerVersion { path }),
         Ok(pin) if pin.recorder != recorder => Err(SpoolError::WrongRecorder { path }),
         Ok(_) => Ok(()),
         // The directory's name says the same: a pin that a power cut left unfinished is written again.

@@ -8,6 +8,8 @@ use roomtone_protocol::{IndexRange, RecordingId, SampleIndex, SegmentId, Segment
 
 use super::*;
 
+mod notes;
+
 const RECORDER: [u8; 16] = [7; 16];
 const ONE: RecordingId = RecordingId::from_bytes([1; 16]);
 const TWO: RecordingId = RecordingId::from_bytes([2; 16]);
@@ -147,8 +149,13 @@ fn it_serves_its_own_recorder_only() {
     let text = fs::read_to_string(&pin).unwrap();
     fs::write(&pin, text.replace("0707", "0808")).unwrap();
     assert!(matches!(Spool::open(dir.path(), RECORDER), Err(SpoolError::WrongRecorder { .. })));
-    fs::write(&pin, text.replace("\"schema\":1", "\"schema\":2")).unwrap();
-    assert!(matches!(Spool::open(dir.path(), RECORDER), Err(SpoolError::NewerVersion { .. })));
+    let newer =
+        [text.replace("\"schema\":1", "\"schema\":2"), r#"{"schema":2,"recorders":["of another shape"]}"#.to_owned()];
+    for newer in newer {
+        fs::write(&pin, &newer).unwrap();
+        assert!(matches!(Spool::open(dir.path(), RECORDER), Err(SpoolError::NewerVersion { .. })));
+        assert_eq!(fs::read_to_string(&pin).unwrap(), newer, "left as it is");
+    }
     fs::write(&pin, b"").unwrap();
     assert_eq!(Spool::open(dir.path(), RECORDER).unwrap().recordings(), [ONE]);
 }
@@ -170,19 +177,81 @@ fn damage_found_while_reading_leaves_the_inventory() {
 #[test]
 fn what_is_overdue_is_named_and_kept() {
     let dir = tempfile::tempdir().unwrap();
-    let nothing = overdue(&dir.path().join("not there"), &Limits::default(), 0).unwrap();
+    let nothing = overdue(&dir.path().join("not there"), &Limits::default(), 0, |_| false).unwrap();
     assert_eq!(nothing, []);
     drop(filled(dir.path(), ONE, 10));
-    let written = overdue(dir.path(), &Limits { bytes: 0, ..Limits::default() }, 0).unwrap();
+    let written = overdue(dir.path(), &Limits { bytes: 0, ..Limits::default() }, 0, |_| false).unwrap();
     assert_eq!((written.len(), written[0].recorder, written[0].recording), (1, RECORDER, ONE));
     let now = written[0].written_ns;
     let day = 24 * 3600 * 1_000_000_000;
-    assert_eq!(overdue(dir.path(), &Limits::default(), now + 13 * day).unwrap(), []);
-    assert_eq!(overdue(dir.path(), &Limits::default(), now + 15 * day).unwrap().len(), 1);
+    assert_eq!(overdue(dir.path(), &Limits::default(), now + 13 * day, |_| false).unwrap(), []);
+    assert_eq!(overdue(dir.path(), &Limits::default(), now + 15 * day, |_| false).unwrap().len(), 1);
     drop(filled(dir.path(), TWO, 10));
     let limits = Limits { bytes: written[0].bytes, age: Duration::MAX };
-    assert_eq!(overdue(dir.path(), &limits, now).unwrap().len(), 1, "the oldest makes room for the other");
+    assert_eq!(overdue(dir.path(), &limits, now, |_| false).unwrap().len(), 1, "the oldest makes room for the other");
     assert_eq!(Spool::open(dir.path(), RECORDER).unwrap().recordings(), [ONE, TWO]);
+}
+
+/// Everything below `from`, copied.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let (path, target) = (entry.path(), to.join(entry.file_name()));
+        if path.is_dir() { copy(&path, &target) } else { fs::copy(path, target).map(|_| ()).unwrap() }
+    }
+}
+
+#[test]
+fn a_discard_that_was_interrupted_between_any_two_steps_is_completed() {
+    let template = tempfile::tempdir().unwrap();
+    // Three files: of two starts, and a third one of the second.
+    for epoch in [1, 2, 2] {
+        let mut spool = Spool::open(template.path(), RECORDER).unwrap();
+        let n = spool.inventory(ONE).len() as u64 * 5;
+        spool.append(ONE, &packet(key(epoch, 0), n)).unwrap();
+    }
+    for step in 0..6 {
+        let dir = tempfile::tempdir().unwrap();
+        copy(template.path(), dir.path());
+        let folder = packet_file(dir.path()).parent().unwrap().to_owned();
+        let mut files: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        files.sort();
+        assert_eq!(files.len(), 3);
+        // The tombstone's name, its content, one file after the other; the folder itself would be the last.
+        fs::write(folder.with_extension("gone"), if step == 0 { &b""[..] } else { b"discarded" }).unwrap();
+        files.iter().take(usize::saturating_sub(step, 1)).for_each(|file| fs::remove_file(file).unwrap());
+        for start in 0..2 {
+            let mut spool = Spool::open(dir.path(), RECORDER).unwrap();
+            assert_eq!((spool.recordings(), spool.earlier()), (vec![], vec![]), "step {step}, start {start}");
+            assert!(!spool.append(ONE, &packet(key(3, 0), 50)).unwrap(), "step {step}, start {start}");
+            assert_eq!(spool.read(ONE, range(key(1, 0), 0, 10)).unwrap(), []);
+            assert!(!folder.exists(), "step {step}, start {start}");
+        }
+    }
+}
+
+#[test]
+fn what_is_overdue_goes_for_good_and_what_is_in_use_stays() {
+    const OTHER: [u8; 16] = [9; 16];
+    let dir = tempfile::tempdir().unwrap();
+    let mut other = Spool::open(dir.path(), OTHER).unwrap();
+    other.append(TWO, &packet(key(1, 0), 0)).unwrap();
+    drop(other);
+    let mut spool = filled(dir.path(), ONE, 10);
+    spool.append(TWO, &packet(key(1, 0), 0)).unwrap();
+    let nothing_may_stay = Limits { bytes: 0, ..Limits::default() };
+    let goes = spool.overdue(&nothing_may_stay, 0, |recording| recording == ONE).unwrap();
+    let named: Vec<_> = goes.iter().map(|stored| (stored.recorder, stored.recording)).collect();
+    assert_eq!(named.len(), 2);
+    assert!(named.contains(&(OTHER, TWO)) && named.contains(&(RECORDER, TWO)));
+    goes.iter().for_each(|stored| spool.expire(stored).unwrap());
+    assert_eq!(spool.recordings(), [ONE]);
+    assert!(!spool.append(TWO, &packet(key(1, 0), 1)).unwrap());
+    drop(spool);
+    assert_eq!(Spool::open(dir.path(), RECORDER).unwrap().recordings(), [ONE]);
+    let mut other = Spool::open(dir.path(), OTHER).unwrap();
+    assert_eq!(other.recordings(), []);
+    assert!(!other.append(TWO, &packet(key(2, 0), 0)).unwrap());
 }
 
 proptest! {

@@ -43,6 +43,11 @@ pub enum Input {
     },
     /// The person goes, once everything is safe at the recorder.
     Leave,
+    /// Drop what has been kept for too long; due at the start and now and then.
+    Expire {
+        /// Wall clock, nanoseconds since 1970.
+        wall_ns: i64,
+    },
 }
 
 /// One thing to do, or to tell others. What goes to the recorder keeps its order.

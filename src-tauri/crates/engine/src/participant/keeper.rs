@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use roomtone_capture::{PreRoll, SpoolError};
-use roomtone_packets::{Coverage, Packet, Record, encode};
-use roomtone_protocol::channel::{Hole, Inventory, MAX_MESSAGE_BYTES};
+use roomtone_capture::{Limits, Note, PreRoll, SpoolError, Stored};
+use roomtone_packets::{Coverage, MutedFrom, Packet, Record, encode};
+use roomtone_protocol::channel::{Inventory, MAX_MESSAGE_BYTES, ToRecorder};
 use roomtone_protocol::{ClockNs, IndexRange, RecordingId};
 
 use super::PacketStore;
@@ -28,7 +28,6 @@ pub(super) struct Keeper<S> {
     pre_roll: PreRoll,
     spool: S,
     wanted: BTreeMap<RecordingId, Wanted>,
-    holes: Vec<Hole>,
     times: Times,
     /// End of the newest packet on this machine's clock.
     captured_until: Option<ClockNs>,
@@ -80,7 +79,6 @@ impl<S: PacketStore> Keeper<S> {
             pre_roll,
             spool,
             wanted: BTreeMap::new(),
-            holes: Vec::new(),
             times: Times::default(),
             captured_until: None,
             over: !capturing,
@@ -103,9 +101,32 @@ impl<S: PacketStore> Keeper<S> {
         Ok(live)
     }
 
-    /// Samples that the device never delivered.
-    pub(super) fn hole(&mut self, hole: Hole) {
-        self.holes.push(hole);
+    /// Something about a segment that this microphone delivered.
+    pub(super) fn note(&mut self, note: &Note) -> Result<(), SpoolError> {
+        self.spool.note(note)
+    }
+
+    /// What a recorder must know to place what earlier starts kept.
+    pub(super) fn earlier(&self) -> Vec<ToRecorder> {
+        let message = |note| match note {
+            Note::Segment(segment) => Some(ToRecorder::Segment(segment)),
+            Note::Anchor(anchor) => Some(ToRecorder::Anchor(anchor)),
+            Note::Muted(MutedFrom { segment, from, muted }) => Some(ToRecorder::Muted { segment, from, muted }),
+            // They are in the inventories.
+            Note::Hole(_) => None,
+        };
+        self.spool.earlier().into_iter().filter_map(message).collect()
+    }
+
+    /// What has been kept for too long; never of a recording that is wanted.
+    pub(super) fn overdue(&self, wall_ns: i64) -> Result<Vec<Stored>, SpoolError> {
+        let in_use = |recording| self.wanted.contains_key(&recording);
+        self.spool.overdue(&Limits::default(), wall_ns, &in_use)
+    }
+
+    /// It goes for good.
+    pub(super) fn expire(&mut self, stored: &Stored) -> Result<(), SpoolError> {
+        self.spool.expire(stored)
     }
 
     /// The microphone delivers nothing more.
@@ -184,9 +205,7 @@ impl<S: PacketStore> Keeper<S> {
         if let Some(wanted) = wanted {
             held = held.into_iter().flat_map(|range| wanted.hidden.missing(range)).collect();
         }
-        let inside =
-            |hole: &&Hole| held.iter().any(|range| range.segment == hole.range.segment && range.to >= hole.range.from);
-        let holes = self.holes.iter().filter(inside).copied().collect();
+        let holes = self.spool.holes(recording);
         Inventory { recording, held, holes, complete: leaving || self.over || past_end }
     }
 

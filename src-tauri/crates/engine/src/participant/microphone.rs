@@ -1,20 +1,23 @@
 //! What the microphone says, and where it goes.
 
-use roomtone_capture::{CaptureEvent, DeviceProblem};
-use roomtone_protocol::channel::ToRecorder;
+use roomtone_capture::{CaptureEvent, Note};
+use roomtone_packets::MutedFrom;
+use roomtone_protocol::channel::{Alarm, ToRecorder};
 
 use super::{Output, PacketStore, ParticipantEnd};
-use crate::events::{AlarmKind, ParticipantEvent};
+use crate::events::ParticipantEvent;
 
 impl<S: PacketStore> ParticipantEnd<S> {
     pub(super) fn captured(&mut self, event: CaptureEvent) {
         match event {
             CaptureEvent::Segment(segment) => {
                 self.tell(ParticipantEvent::Microphone { device: segment.device.clone() });
+                self.note(&Note::Segment(segment.clone()));
                 self.segments.push(segment.clone());
                 self.send(ToRecorder::Segment(segment));
             }
             CaptureEvent::Anchor(anchor) => {
+                self.note(&Note::Anchor(anchor));
                 self.anchors.insert(anchor.segment, anchor);
                 self.send(ToRecorder::Anchor(anchor));
             }
@@ -26,22 +29,18 @@ impl<S: PacketStore> ParticipantEnd<S> {
                     self.outputs.push_back(Output::Media { timestamp, opus: packet.opus });
                 }
             }
-            CaptureEvent::Hole(hole) => self.keeper.hole(hole),
-            CaptureEvent::Muted { segment, from, muted } => self.send(ToRecorder::Muted { segment, from, muted }),
-            CaptureEvent::Level { dbfs } => self.outputs.push_back(Output::Level(dbfs)),
-            CaptureEvent::Device { name, problem } => {
-                if let Some(problem) = problem {
-                    let kind = match problem {
-                        DeviceProblem::Silent => AlarmKind::SilentMic,
-                        DeviceProblem::Stalled => AlarmKind::StalledCapture,
-                        DeviceProblem::Failed(_) | DeviceProblem::Replaced { .. } => AlarmKind::DeviceLost,
-                    };
-                    let message = problem.report().to_string();
-                    self.tell(ParticipantEvent::Alarm { kind, participant: self.me, message });
-                } else {
-                    self.tell(ParticipantEvent::Microphone { device: name });
-                }
+            CaptureEvent::Hole(hole) => self.note(&Note::Hole(hole)),
+            CaptureEvent::Muted { segment, from, muted } => {
+                self.note(&Note::Muted(MutedFrom { segment, from, muted }));
+                self.send(ToRecorder::Muted { segment, from, muted });
             }
+            CaptureEvent::Level { dbfs } => self.outputs.push_back(Output::Level(dbfs)),
+            CaptureEvent::Device { name, problem: None } => {
+                self.tell(ParticipantEvent::Microphone { device: name });
+            }
+            // What is wrong with it comes as an alarm.
+            CaptureEvent::Device { problem: Some(_), .. } => {}
+            CaptureEvent::Alarm(alarm) => self.alarm(alarm),
             CaptureEvent::Finished => {
                 self.keeper.capture_over();
                 self.send_inventories(false);
@@ -50,5 +49,22 @@ impl<S: PacketStore> ParticipantEnd<S> {
                 }
             }
         }
+    }
+
+    /// Tells the person and, over this link and the next ones, the host.
+    fn alarm(&mut self, alarm: Alarm) {
+        let Alarm { kind, active, message } = alarm.clone();
+        if active {
+            self.alarms.insert(kind, alarm.clone());
+        } else {
+            self.alarms.remove(&kind);
+        }
+        self.tell(ParticipantEvent::Alarm { kind, participant: self.me, active, message });
+        self.send(ToRecorder::Alarm(alarm));
+    }
+
+    fn note(&mut self, note: &Note) {
+        let noted = self.keeper.note(note);
+        self.spooled(noted);
     }
 }

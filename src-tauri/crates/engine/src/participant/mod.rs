@@ -14,14 +14,14 @@ mod tests;
 use std::collections::{BTreeMap, VecDeque};
 
 use roomtone_capture::{PreRoll, SpoolError};
-use roomtone_protocol::channel::{Anchor, Command, Segment, ToRecorder};
+use roomtone_protocol::channel::{Alarm, AlarmKind, Anchor, Command, Segment, ToRecorder};
 use roomtone_protocol::state::RoomState;
 use roomtone_protocol::{ClockNs, CommandId, ErrorReport, ParticipantId, RecordingId, SegmentKey, code};
 
 pub use input::{Input, Output};
 pub use store::PacketStore;
 
-use crate::events::{AlarmKind, ParticipantEvent, RecordingLine};
+use crate::events::{ParticipantEvent, RecordingLine};
 use goodbye::Goodbye;
 use keeper::Keeper;
 
@@ -43,6 +43,7 @@ pub struct ParticipantEnd<S> {
     /// What a new link is told first.
     segments: Vec<Segment>,
     anchors: BTreeMap<SegmentKey, Anchor>,
+    alarms: BTreeMap<AlarmKind, Alarm>,
     requests: BTreeMap<CommandId, Asked>,
     muted: bool,
     state: Option<RoomState>,
@@ -74,6 +75,7 @@ impl<S: PacketStore> ParticipantEnd<S> {
             linked: false,
             segments: Vec::new(),
             anchors: BTreeMap::new(),
+            alarms: BTreeMap::new(),
             requests: BTreeMap::new(),
             muted: false,
             state: None,
@@ -117,6 +119,7 @@ impl<S: PacketStore> ParticipantEnd<S> {
                 self.outputs.push_back(Output::MuteCapture { muted });
             }
             Input::Leave => self.leave(),
+            Input::Expire { wall_ns } => self.expire(wall_ns),
         }
         if self.over {
             return;
@@ -143,10 +146,13 @@ impl<S: PacketStore> ParticipantEnd<S> {
 
     fn linked(&mut self, id: Option<CommandId>) {
         self.linked = true;
+        let earlier = self.keeper.earlier().into_iter();
         let segments = self.segments.iter().cloned().map(ToRecorder::Segment);
         let anchors = self.anchors.values().copied().map(ToRecorder::Anchor);
+        let alarms = self.alarms.values().cloned().map(ToRecorder::Alarm);
         let asked = self.requests.iter().map(|(&id, asked)| request(id, self.state.as_ref(), asked.command.clone()));
-        self.outputs.extend(segments.chain(anchors).chain(asked).map(Output::Send));
+        let told = earlier.chain(segments).chain(anchors).chain(alarms).chain(asked);
+        self.outputs.extend(told.map(Output::Send));
         self.send_inventories(false);
         for recording in self.keeper.kept() {
             let inventory = self.keeper.inventory(self.now, recording, true);
@@ -185,6 +191,18 @@ impl<S: PacketStore> ParticipantEnd<S> {
         self.outputs.extend(refused);
     }
 
+    /// Drops what was kept for too long, and says so first.
+    fn expire(&mut self, wall_ns: i64) {
+        let overdue = self.keeper.overdue(wall_ns);
+        for stored in self.spooled(overdue).unwrap_or_default() {
+            let (recording, bytes) = (stored.recording, stored.bytes);
+            tracing::warn!(%recording, bytes, "kept for too long, or too much: dropped");
+            self.tell(ParticipantEvent::SpoolExpired { recording, bytes });
+            let expired = self.keeper.expire(&stored);
+            self.spooled(expired);
+        }
+    }
+
     fn send_inventories(&mut self, leaving: bool) {
         self.keeper.open().into_iter().for_each(|recording| self.send_inventory(recording, leaving));
     }
@@ -210,7 +228,7 @@ impl<S: PacketStore> ParticipantEnd<S> {
                 tracing::error!(code = report.code, "the spool failed");
                 let kind = AlarmKind::SpoolFailed;
                 let message = report.to_string();
-                self.tell(ParticipantEvent::Alarm { kind, participant: self.me, message });
+                self.tell(ParticipantEvent::Alarm { kind, participant: self.me, active: true, message });
                 None
             }
         }

@@ -1,7 +1,8 @@
 //! Where a participant keeps what recordings want of it.
 
-use roomtone_capture::{Spool, SpoolError};
+use roomtone_capture::{Limits, Note, Spool, SpoolError, Stored};
 use roomtone_packets::Packet;
+use roomtone_protocol::channel::Hole;
 use roomtone_protocol::{IndexRange, RecordingId};
 
 /// Packets by recording, until the recording is safe. [`Spool`] is the one on disk.
@@ -23,6 +24,35 @@ pub trait PacketStore {
 
     /// The recordings that something is there of.
     fn recordings(&self) -> Vec<RecordingId>;
+
+    /// Keeps what places packets beside those that follow.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    fn note(&mut self, note: &Note) -> Result<(), SpoolError>;
+
+    /// What a recorder must know to place packets of earlier starts.
+    fn earlier(&self) -> Vec<Note>;
+
+    /// Samples inside what is held of a recording that never came from the device.
+    fn holes(&self, recording: RecordingId) -> Vec<Hole>;
+
+    /// What goes beyond the limits at this wall clock time (nanoseconds since 1970), oldest first.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    fn overdue(
+        &self,
+        limits: &Limits,
+        wall_ns: i64,
+        in_use: &dyn Fn(RecordingId) -> bool,
+    ) -> Result<Vec<Stored>, SpoolError>;
+
+    /// Lets go of what was kept for too long, for good.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    fn expire(&mut self, stored: &Stored) -> Result<(), SpoolError>;
 
     /// The recording is safe in the bucket: its packets go, for good.
     ///
@@ -52,6 +82,31 @@ impl PacketStore for Spool {
 
     fn recordings(&self) -> Vec<RecordingId> {
         Spool::recordings(self)
+    }
+
+    fn note(&mut self, note: &Note) -> Result<(), SpoolError> {
+        Spool::note(self, note)
+    }
+
+    fn earlier(&self) -> Vec<Note> {
+        Spool::earlier(self)
+    }
+
+    fn holes(&self, recording: RecordingId) -> Vec<Hole> {
+        Spool::holes(self, recording)
+    }
+
+    fn overdue(
+        &self,
+        limits: &Limits,
+        wall_ns: i64,
+        in_use: &dyn Fn(RecordingId) -> bool,
+    ) -> Result<Vec<Stored>, SpoolError> {
+        Spool::overdue(self, limits, wall_ns, in_use)
+    }
+
+    fn expire(&mut self, stored: &Stored) -> Result<(), SpoolError> {
+        Spool::expire(self, stored)
     }
 
     fn archive(&mut self, recording: RecordingId) -> Result<(), SpoolError> {

@@ -1,8 +1,8 @@
 use std::collections::BTreeMap as Map;
 
-use roomtone_capture::CaptureEvent;
+use roomtone_capture::{CaptureEvent, Limits, Note, Stored};
 use roomtone_packets::{Coverage, Packet, Record, Scanned, Scanner};
-use roomtone_protocol::channel::{Inventory, ToParticipant};
+use roomtone_protocol::channel::{Hole, Inventory, ToParticipant};
 use roomtone_protocol::{IndexRange, SampleIndex, SegmentId, WakeEpoch};
 
 use super::*;
@@ -15,6 +15,7 @@ const SEGMENT: SegmentKey = SegmentKey { epoch: WakeEpoch(1), segment: SegmentId
 #[derive(Debug, Default)]
 struct TestStore {
     packets: Map<RecordingId, Vec<Packet>>,
+    holes: Vec<Hole>,
 }
 
 impl PacketStore for TestStore {
@@ -40,6 +41,34 @@ impl PacketStore for TestStore {
 
     fn recordings(&self) -> Vec<RecordingId> {
         self.packets.keys().copied().collect()
+    }
+
+    fn note(&mut self, note: &Note) -> Result<(), SpoolError> {
+        if let Note::Hole(hole) = note {
+            self.holes.push(*hole);
+        }
+        Ok(())
+    }
+
+    fn earlier(&self) -> Vec<Note> {
+        Vec::new()
+    }
+
+    fn holes(&self, _recording: RecordingId) -> Vec<Hole> {
+        self.holes.clone()
+    }
+
+    fn overdue(
+        &self,
+        _limits: &Limits,
+        _wall_ns: i64,
+        _in_use: &dyn Fn(RecordingId) -> bool,
+    ) -> Result<Vec<Stored>, SpoolError> {
+        Ok(Vec::new())
+    }
+
+    fn expire(&mut self, stored: &Stored) -> Result<(), SpoolError> {
+        self.archive(stored.recording)
     }
 
     fn archive(&mut self, recording: RecordingId) -> Result<(), SpoolError> {

@@ -113,6 +113,20 @@ pub enum Input {
         /// Everything that does.
         coverage: Coverage,
     },
+    /// Writing a journal failed and goes on: of a track, only this much is left in it. The rest is asked for again.
+    Forgotten {
+        /// Which recording.
+        recording: RecordingId,
+        /// Whose track.
+        participant: ParticipantId,
+        /// Everything that is left.
+        coverage: Coverage,
+    },
+    /// The disk is full: the recording must end.
+    DiskFull {
+        /// Which recording.
+        recording: RecordingId,
+    },
     /// A journal cannot be written any more.
     JournalFailed {
         /// Which recording.

@@ -169,6 +169,10 @@ impl RecorderEnd {
             Input::Exchange { from, exchange } => self.exchange(desk, from, exchange),
             Input::JournalOpen { recording } => self.room(RoomInput::Prepared { recording }),
             Input::Durable { recording, participant, coverage } => self.durable(recording, participant, coverage),
+            Input::Forgotten { recording, participant, coverage } => {
+                self.forgotten(desk, recording, participant, coverage);
+            }
+            Input::DiskFull { recording } => self.disk_full(recording),
             Input::JournalFailed { recording, reason } => self.journal_failed(recording, &reason),
             Input::Finalized { recording, result } => self.finalized(recording, result),
             Input::Submitted { recording, result } => self.submitted(recording, result),

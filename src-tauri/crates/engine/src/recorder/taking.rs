@@ -7,6 +7,7 @@ use roomtone_recorder::RecordingHeader;
 use roomtone_session::Input as RoomInput;
 
 use super::take::OpenTake;
+use super::track::Track;
 use super::{Desk, Output, RecorderEnd};
 
 impl RecorderEnd {
@@ -138,6 +139,32 @@ impl RecorderEnd {
         track.durable = coverage;
         let complete = track.safe();
         self.send(participant, ToParticipant::Durable { recording, ranges, complete });
+    }
+
+    /// The disk is full: what was recorded until now is made a file.
+    pub(super) fn disk_full(&mut self, recording: RecordingId) {
+        self.room(RoomInput::CutShort {
+            recording,
+            reason: "the host's disk is full; what was recorded until then is being finished".to_owned(),
+            hint: "make room on the host's disk before you record again".to_owned(),
+        });
+    }
+
+    /// The disk lost what the journal had taken: it is asked for again, and what nobody can be asked for is told again.
+    pub(super) fn forgotten(
+        &mut self,
+        desk: &mut dyn Desk,
+        recording: RecordingId,
+        participant: ParticipantId,
+        coverage: Coverage,
+    ) {
+        let Some(take) = self.takes.get_mut(&recording) else { return };
+        let Some(track) = take.tracks.get_mut(&participant) else { return };
+        track.received = coverage;
+        let known = self.tracks.get(&participant).map(Track::records).unwrap_or_default();
+        if !known.into_iter().all(|record| desk.append(recording, participant, record)) {
+            tracing::warn!("the disk is behind; some measurements of a track's clock are not in the journal");
+        }
     }
 
     fn interval_record(&self, edge: IntervalEdge, at: ClockNs) -> Record {

@@ -20,6 +20,8 @@ const SEGMENT: SegmentKey = SegmentKey { epoch: WakeEpoch(1), segment: SegmentId
 #[derive(Default)]
 struct TestDesk {
     slow: bool,
+    /// Nor has it time for notes.
+    stuck: bool,
     packets: Vec<Packet>,
     notes: Vec<Record>,
     archived: BTreeSet<RecordingId>,
@@ -46,8 +48,10 @@ impl Desk for TestDesk {
     }
 
     fn note(&mut self, _: RecordingId, record: Record) -> bool {
-        self.notes.push(record);
-        true
+        if !self.stuck {
+            self.notes.push(record);
+        }
+        !self.stuck
     }
 
     fn is_archived(&self, recording: RecordingId) -> bool {
@@ -233,6 +237,17 @@ fn a_spool_of_a_recording_that_is_forgotten_is_told_once_a_link_that_it_is_over(
 }
 
 #[test]
+fn a_packet_that_overtakes_the_word_of_its_device_is_not_taken_for_the_old_ones() {
+    let mut stage = Stage::with_ada();
+    stage.ask(Command::Start { title: None, notes: None });
+    stage.say(segment());
+    stage.tell(Input::Media { from: ADA, timestamp: 960, opus: opus() });
+    // The next device begins 7.1 packets later, and its segment is still on its way.
+    stage.tell(Input::Media { from: ADA, timestamp: 960 * 7 + 96, opus: opus() });
+    assert_eq!(stage.desk.packets.iter().map(|packet| packet.index.0).collect::<Vec<_>>(), [960]);
+}
+
+#[test]
 fn safe_to_quit_is_what_survives_a_power_cut() {
     let mut room = Stage::with_ada();
     room.ask(Command::Start { title: None, notes: None });
@@ -309,6 +324,17 @@ fn a_pause_is_noted_and_told_and_told_again_on_a_new_link() {
     room.tell(Input::Linked(Peer { participant: ADA, role, host: false, passing: false, epoch, name: None }));
     let from = ToParticipant::SpoolFrom { recording: TAKE, from: ClockNs(0) };
     assert_eq!(sent(&room.compare()), [&from, &cut(Some(3_000))]);
+}
+
+#[test]
+fn a_pause_does_not_overtake_a_beginning_that_the_disk_had_no_time_for() {
+    let mut room = Stage::with_ada();
+    room.desk.stuck = true;
+    room.ask(Command::Start { title: None, notes: None });
+    room.desk.stuck = false;
+    room.ask(Command::Pause);
+    room.after(100);
+    assert_eq!(edges(&room), [(IntervalEdge::Start, 0), (IntervalEdge::Pause, 0)]);
 }
 
 #[test]

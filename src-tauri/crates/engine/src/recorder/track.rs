@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use roomtone_packets::{ClockExchange, Coverage, MutedFrom, Packet, Record, Scanned, Scanner};
-use roomtone_protocol::channel::{Anchor, Command, Inventory, Peer, Segment, ToParticipant, ToRecorder};
+use roomtone_protocol::channel::{Alarm, Anchor, Command, Inventory, Peer, Segment, ToParticipant, ToRecorder};
 use roomtone_protocol::state::RecordingState;
 use roomtone_protocol::{CommandId, ParticipantId, RecordingId, SampleIndex, SegmentKey};
 use roomtone_recorder::{BackfillInput, TrackClock, packet_samples};
 use roomtone_session::{Caller, Input as RoomInput};
 
 use super::{Desk, Output, RecorderEnd};
+use crate::events::HostEvent;
 
 /// A link that is up.
 #[derive(Debug)]
@@ -82,6 +83,14 @@ impl Track {
         }
     }
 
+    /// Whether a live packet is of this segment. The first packets of a device overtake the message that announces it, and
+    /// look as if they belonged to the one before; but packets of a segment follow each other from its first sample on.
+    fn may_hold(&self, key: SegmentKey, index: SampleIndex, samples: u16) -> bool {
+        let segment = self.segments.iter().find(|segment| segment.segment == key);
+        let into = segment.and_then(|segment| index.0.checked_sub(segment.first.0));
+        into.is_some_and(|into| into.is_multiple_of(u64::from(samples)))
+    }
+
     fn compare(&mut self, exchange: ClockExchange) {
         self.clock.on_exchange(&exchange);
         self.compared = true;
@@ -100,7 +109,9 @@ impl RecorderEnd {
     pub(super) fn media(&mut self, desk: &mut dyn Desk, participant: ParticipantId, timestamp: u32, opus: Vec<u8>) {
         let place = self.tracks.get(&participant).and_then(|track| track.clock.extend(timestamp));
         // Without a segment to belong to, the packet is asked for again once its segment is known.
-        if let (Some((segment, index)), Some(samples)) = (place, packet_samples(&opus)) {
+        if let (Some((segment, index)), Some(samples)) = (place, packet_samples(&opus))
+            && self.tracks.get(&participant).is_some_and(|track| track.may_hold(segment, index, samples))
+        {
             self.received(desk, participant, Packet { segment, index, samples, opus }, true);
         }
     }
@@ -156,12 +167,19 @@ impl RecorderEnd {
             ToRecorder::Inventory(inventory) => self.inventory(desk, participant, inventory),
             ToRecorder::Muted { segment, from, muted } => {
                 let edge = MutedFrom { segment, from, muted };
-                if let Some(track) = self.tracks.get_mut(&participant) {
+                // A program that started anew tells of earlier starts too: those are not how it is now.
+                let newer = |known: MutedFrom| (segment, from) >= (known.segment, known.from);
+                if let Some(track) = self.tracks.get_mut(&participant)
+                    && track.mute.is_none_or(newer)
+                {
                     track.mute = Some(edge);
                 }
                 self.journal_track(desk, participant, &Record::Muted(edge));
             }
             ToRecorder::Leave => self.left(desk, participant),
+            ToRecorder::Alarm(Alarm { kind, active, message }) => {
+                self.tell(HostEvent::Alarm { kind, participant, active, message });
+            }
         }
     }
 

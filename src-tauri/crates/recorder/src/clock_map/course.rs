@@ -21,6 +21,10 @@ const STEP: u64 = 1 << 18;
 /// Evidence from behind a node that is waited for, in seconds.
 const LAG_S: f64 = 10.0;
 
+/// The same for a segment's beginning: where it is put is where it stays for a while, because corrections are slow. A
+/// minute brings a sound server that scatters by milliseconds on a busy machine under a third of one.
+const FIRST_LAG_S: f64 = 60.0;
+
 /// Nodes in a gap without evidence are as far apart as this part of it, so that their number stays small.
 const GAP_NODES: f64 = 16.0;
 
@@ -191,8 +195,10 @@ impl Course {
 
     /// Whether what is expected of a node has been measured: a while of it, behind the first of it.
     fn is_evident(&self, node: SampleIndex, offset: &Offset, expected: Expected) -> bool {
+        let begins = self.pace.is_none() && expected.anchors;
+        let lag = if begins { FIRST_LAG_S } else { LAG_S };
         let reaches = |first: Option<f64>, newest: Option<f64>| {
-            first.zip(newest).is_some_and(|(first, newest)| newest >= first + LAG_S)
+            first.zip(newest).is_some_and(|(first, newest)| newest >= first + lag)
         };
         let on_participant = self.on_participant(node, offset);
         let anchors = self.anchors.next_after(self.anchors.seconds(node));
@@ -240,9 +246,21 @@ impl Course {
             self.position = Place::of(self.decided_to, &self.anchors, offset)?.position;
             return Some(Pace::Drifting);
         }
-        let samples = i128::from(node.0 - self.decided_to.0);
-        self.position = (i128::from(place.nearest().0) - samples) << 32;
-        Some(self.nominal(place))
+        // At a nominal rate every sample tells where the segment lies: one in the middle of the first measurements does
+        // best. They may have come long after its beginning.
+        let until = self.anchors.newest().min(self.first_exchanged(offset).plus(2 * STEP));
+        let middle = SampleIndex(self.first_exchanged(offset).0.midpoint(until.0));
+        let best = if middle > node { Place::of(middle, &self.anchors, offset)? } else { place.clone() };
+        let samples = i128::from(middle.max(node).0 - self.decided_to.0);
+        self.position = (i128::from(best.nearest().0) - samples) << 32;
+        Some(self.nominal(&best))
+    }
+
+    /// The sample that was captured when the clocks were compared first, or the segment's first one.
+    fn first_exchanged(&self, offset: &Offset) -> SampleIndex {
+        let first = self.anchors.first();
+        let seconds = (-self.on_participant(first, offset)).max(0.0);
+        first.plus((seconds * f64::from(SAMPLE_RATE)) as u64).min(self.anchors.newest())
     }
 
     /// Sample for frame from the current position on.

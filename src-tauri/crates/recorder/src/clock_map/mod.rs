@@ -10,7 +10,7 @@
 //! Offset  --+             and how sure that is
 //! ```
 //!
-//! A map is decided piece by piece, some 17 s of sound behind the newest measurement, and never revised: what is
+//! A map is decided piece by piece, some 17 s of sound behind the newest measurement (its beginning: a minute), and never revised: what is
 //! rendered stays as it is, two recordings of one continuous track agree about every sample, and the second begins
 //! exactly where the first ended.
 

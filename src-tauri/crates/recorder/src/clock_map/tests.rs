@@ -144,7 +144,7 @@ fn one_part_per_million_is_not_overlooked() {
 }
 
 #[test]
-fn maps_are_decided_some_seventeen_seconds_behind() {
+fn maps_begin_after_a_minute_and_are_then_decided_some_seventeen_seconds_behind() {
     for ppm in [0.0, 200.0] {
         let device = Rate { ppm, ..Rate::default() };
         let mut run = Run::new(World { seconds: 200, device, queue: 0.001, ..World::default() });
@@ -152,7 +152,8 @@ fn maps_are_decided_some_seventeen_seconds_behind() {
             run.second(second);
             let decided_to = run.track.decided_to(key(1, 0)).map_or(0.0, |index| run.truth(index.0 as f64));
             let behind = second as f64 + 1.0 - decided_to;
-            assert!(second < 20 || (9.0..18.5).contains(&behind), "{behind} s behind at {second} s");
+            let fits = if second < 68 { decided_to == 0.0 || second >= 59 } else { (9.0..18.5).contains(&behind) };
+            assert!(fits, "{behind} s behind at {second} s");
         }
     }
 }
@@ -221,13 +222,14 @@ fn a_recording_that_ends_is_decided_at_once_and_the_next_one_goes_on() {
 
 #[test]
 fn a_device_that_was_replaced_is_decided_to_its_end() {
-    let mut run = Run::new(World { seconds: 60, device: Rate { ppm: 40.0, ..Rate::default() }, ..World::default() });
+    let mut run = Run::new(World { seconds: 110, device: Rate { ppm: 40.0, ..Rate::default() }, ..World::default() });
     (0..30).for_each(|second| run.second(second));
     let last = run.sample_at(30.3) as u64;
     let ahead = (-98_765.432_1 * 1e9) as i64;
     run.track.on_segment(&segment(key(1, 1), last, 31 * SECOND + ahead));
-    for n in 31..60 {
-        assert!(run.track.decided_to(key(1, 0)).unwrap().0 < u64::MAX || n > 40);
+    for n in 31..110 {
+        let decided = run.track.decided_to(key(1, 0));
+        assert!(decided.is_none_or(|index| index.0 < u64::MAX) || n > 40);
         let (t0, t1) = (n * SECOND, n * SECOND + ahead + 10_000_000);
         let [t0, t1, t3] = [t0, t1, t0 + 20_000_000].map(ClockNs);
         run.track.on_exchange(&ClockExchange { epoch: WakeEpoch(1), t0, t1, t2: t1, t3 });
@@ -297,7 +299,7 @@ fn a_microphone_beside_the_recorder_needs_one_exchange() {
     clock.on_segment(&segment(key(1, 0), 0, 5 * SECOND));
     let now = ClockNs(5 * SECOND);
     clock.on_exchange(&ClockExchange { epoch: WakeEpoch(1), t0: now, t1: now, t2: now, t3: now });
-    for n in 1..60 {
+    for n in 1..80 {
         let at = ClockNs(5 * SECOND + n * (SECOND + 100_000));
         clock.on_anchor(&Anchor { segment: key(1, 0), index: SampleIndex(48_000 * n as u64), at });
         clock.decide();
@@ -444,4 +446,31 @@ fn an_rtp_timestamp_finds_its_segment() {
     assert_eq!(clock.extend(999), None, "before anything was captured");
     clock.on_segment(&segment(key(2, 0), 50, 0));
     assert_eq!(clock.extend(9_000), Some((key(2, 0), SampleIndex(9_000))), "only the newest epoch sends");
+}
+
+#[test]
+fn who_spoke_long_before_the_recorder_knew_them_is_put_where_they_are_now() {
+    for seed in 0..40 {
+        let mut noise = Noise(seed);
+        let mut clock = TrackClock::default();
+        clock.on_segment(&segment(key(1, 0), 0, 0));
+        // Ten minutes later a recorder starts, on a machine that is busy: answers wait for up to 4 ms.
+        for n in 600..606 {
+            let [there, back] = [(); 2].map(|()| 200_000 + (noise.uniform() * 4e6) as i64);
+            let t0 = n * SECOND;
+            let [t0, t1, t3] = [t0, t0 + there, t0 + there + back].map(ClockNs);
+            clock.on_exchange(&ClockExchange { epoch: WakeEpoch(1), t0, t1, t2: t1, t3 });
+            clock.on_anchor(&Anchor {
+                segment: key(1, 0),
+                index: SampleIndex(48_000 * n as u64),
+                at: ClockNs(n * SECOND),
+            });
+        }
+        clock.conclude(None);
+        let decided: Vec<MapStretch> = clock.stretches().copied().collect();
+        for second in [600.0, 603.0, 605.0] {
+            let off = super::simulation::frame(&decided, second * 48_000.0) - second * 48_000.0;
+            assert!(off.abs() < 96.0, "seed {seed}: {off} frames at {second} s");
+        }
+    }
 }

@@ -1,16 +1,35 @@
-//! Hashes of a file that is hashed in the order of its bytes while it is written in another.
+//! Hashes of a finished file.
 
 use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::Path;
 
 use roomtone_protocol::metadata::Parts;
 use sha2::{Digest as _, Sha256};
 
 /// Bytes a part: the least that every store takes in a multipart upload, with room to spare.
-pub(super) const PART_BYTES: u64 = 8 << 20;
+pub(crate) const PART_BYTES: u64 = 8 << 20;
+
+/// Bytes read at once: what is hashed twice stays in the second-level cache.
+const READ_BYTES: usize = 128 << 10;
+
+/// SHA-256 of a file and of its parts.
+pub(super) fn hash(path: &Path) -> io::Result<(String, Parts)> {
+    let mut file = File::open(path)?;
+    let mut hash = TakeHash::default();
+    let mut bytes = vec![0; READ_BYTES];
+    loop {
+        match file.read(&mut bytes)? {
+            0 => return Ok(hash.finish()),
+            read => hash.update(&bytes[..read]),
+        }
+    }
+}
 
 /// SHA-256 of the whole and of its parts, in one pass.
 #[derive(Debug, Default)]
-pub(super) struct TakeHash {
+struct TakeHash {
     whole: Sha256,
     part: Sha256,
     in_part: u64,
@@ -19,7 +38,7 @@ pub(super) struct TakeHash {
 
 impl TakeHash {
     /// Takes the next bytes of the file.
-    pub(super) fn update(&mut self, mut bytes: &[u8]) {
+    fn update(&mut self, mut bytes: &[u8]) {
         self.whole.update(bytes);
         while !bytes.is_empty() {
             let left = usize::try_from(PART_BYTES - self.in_part).unwrap_or(usize::MAX);
@@ -34,7 +53,7 @@ impl TakeHash {
     }
 
     /// Hash of the whole, and of the parts.
-    pub(super) fn finish(mut self) -> (String, Parts) {
+    fn finish(mut self) -> (String, Parts) {
         if self.in_part > 0 {
             self.end_part();
         }

@@ -1,27 +1,24 @@
-//! From a journal to a take: the whole file, fsynced under its name, and its metadata.
+//! From a journal to a finished take: the whole file, fsynced under its name, and its metadata.
 //!
-//! Frames go through block by block, so that memory depends on the number of channels and not on the length.
+//! [`finalize`] is one pass over a journal that nobody writes to any more: a [`Take`] from its beginning to its end.
+//! A take that grew with its journal has only its tail left to do.
 
+mod error;
 mod hashing;
-mod report;
-mod take;
+pub(crate) mod report;
 
 use std::fmt;
-use std::io;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use roomtone_protocol::metadata::{Consent, Metadata, Unrecorded};
 use roomtone_protocol::{ClockNs, ParticipantId};
 
-use crate::journal::{Journal, JournalError};
-use crate::render::{BitDepth, PacketSource, RenderError, Renderer, TrackPlan, interleave};
-use crate::timeline::{FileFrame, Timeline};
-use crate::wav::{Origination, WavDescription, WavFrame};
-use take::Take;
+use crate::journal::{Journal, SessionNotes};
+use crate::render::BitDepth;
+use crate::take::{Take, TakeSettings};
 
-/// Frames rendered at once, 1 s: 340 KB a channel. Decoders go on from block to block, so small ones cost nothing.
-const BLOCK_FRAMES: u64 = 48_000;
+pub use error::FinalizeError;
 
 /// One channel of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +37,12 @@ impl ChannelSpec {
     /// The channels that a journal noted, in order, with the names and goodbyes that it noted.
     #[must_use]
     pub fn from_journal(journal: &Journal) -> Vec<Self> {
-        let notes = journal.notes();
+        Self::from_notes(journal.notes())
+    }
+
+    /// The channels that were noted, in order, with the names and goodbyes.
+    #[must_use]
+    pub fn from_notes(notes: &SessionNotes) -> Vec<Self> {
         let spec = |&participant: &ParticipantId| Self {
             participant,
             name: notes.names.get(&participant).cloned().unwrap_or_else(|| participant.short()),
@@ -60,14 +62,15 @@ pub struct Progress {
     pub of: u64,
 }
 
-/// Called after every block; breaking off leaves nothing behind.
+/// Called after every step; breaking off leaves nothing behind.
 pub type OnProgress<'a> = dyn FnMut(Progress) -> ControlFlow<()> + 'a;
 
 /// What to make of a journal.
 pub struct FinalizeOptions<'a> {
-    /// The file to write. It must not exist yet; `{out}.partial` is written meanwhile.
+    /// The file to write. It must not exist yet; `{out}.partial` and `{out}.state` are written meanwhile. A [`Take`]
+    /// has its own.
     pub out: PathBuf,
-    /// How samples stand in it.
+    /// How samples stand in it. A [`Take`] has its own.
     pub bit_depth: BitDepth,
     /// The file's channels, in order of joining.
     pub channels: Vec<ChannelSpec>,
@@ -116,7 +119,7 @@ impl fmt::Debug for FinalizeOptions<'_> {
 /// A whole recording on the local disk.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Finished {
-    /// What is to be published beside it.
+    /// What is to be published beside it, once it has its hashes.
     pub metadata: Metadata,
     /// The file.
     pub path: PathBuf,
@@ -126,127 +129,30 @@ pub struct Finished {
     pub size: u64,
 }
 
-/// A take that could not be written. The journal is untouched.
-#[derive(Debug, thiserror::Error)]
-pub enum FinalizeError {
-    /// There is no channel or no recorded time: there is nothing to keep.
-    #[error("nothing was recorded")]
-    Empty,
-    /// [`FinalizeOptions::on_progress`] broke it off.
-    #[error("finalizing was broken off; it can be begun again")]
-    Cancelled,
-    /// The name is taken; nothing was overwritten.
-    #[error("{} exists already; move it away or choose another name", path.display())]
-    Exists {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The disk is full; finalize again once there is room.
-    #[error("no space left for {}; free some, the recording is kept and will be finished", path.display())]
-    DiskFull {
-        /// The file that could not grow.
-        path: PathBuf,
-    },
-    /// The system refused.
-    #[error("{}: {source}; check the disk and the folder's permissions", path.display())]
-    Io {
-        /// The file or folder.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The journal could not be read.
-    #[error(transparent)]
-    Journal(#[from] JournalError),
-    /// The audio could not be rendered.
-    #[error(transparent)]
-    Render(#[from] RenderError),
-}
-
-impl FinalizeError {
-    fn io(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
-        move |source| match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
-                Self::DiskFull { path: path.to_owned() }
-            }
-            _ => Self::Io { path: path.to_owned(), source },
-        }
+impl Finished {
+    /// Reads the file once more, for the hashes of the whole and of its parts: the head of a file is written last, so
+    /// they cannot be computed on the way. Costs about a tenth of what rendering it does.
+    ///
+    /// # Errors
+    /// [`FinalizeError::Io`]; the file is untouched.
+    pub fn hash(&mut self) -> Result<(), FinalizeError> {
+        let (whole, parts) = hashing::hash(&self.path).map_err(FinalizeError::io(&self.path))?;
+        self.metadata.sha256 = Some(whole);
+        self.metadata.parts = parts;
+        Ok(())
     }
 }
 
-/// Renders a journal into a file. Segments without a map are silent: note every decided stretch before.
+/// Renders a journal into a file and hashes it. Segments without a map are silent: note every decided stretch before.
 ///
 /// Takes about a tenth of a second of CPU time a channel and minute; call it on a worker.
 ///
 /// # Errors
 /// See [`FinalizeError`]; nothing is left under the file's name then.
-pub fn finalize(journal: &Journal, mut options: FinalizeOptions<'_>) -> Result<Finished, FinalizeError> {
-    let timeline = Timeline::new(&journal.notes().intervals, options.open_end);
-    if options.channels.is_empty() || timeline.frames() == 0 {
-        return Err(FinalizeError::Empty);
-    }
-    let markers = report::markers(journal, &timeline, &options);
-    let wav = WavFrame::new(&WavDescription {
-        depth: options.bit_depth,
-        channels: options.channels.iter().map(|channel| channel.name.clone()).collect(),
-        frames: timeline.frames(),
-        origination: Origination {
-            started: report::started(journal),
-            title: options.title.as_deref().or(journal.title()).unwrap_or_default().to_owned(),
-            software: options.software.clone(),
-            reference: journal.header().recording.to_string(),
-        },
-        cues: markers.iter().map(|marker| (marker.frame, marker.text.clone())).collect(),
-    });
-    let mut renderer = renderer(journal, &timeline, &options)?;
-    let mut take = Take::create(&options.out, &wav)?;
-    if let Err(error) = write_samples(&mut renderer, &timeline, &mut options, &mut take) {
-        take.discard();
-        return Err(error);
-    }
-    let hash = take.finish(&options.out)?;
-    let metadata = report::metadata(journal, &timeline, &options, markers, &wav, hash.finish());
-    Ok(Finished { frames: timeline.frames(), size: wav.file_bytes(), metadata, path: options.out })
-}
-
-fn renderer<'a>(
-    journal: &'a Journal,
-    timeline: &Timeline,
-    options: &FinalizeOptions<'_>,
-) -> Result<Renderer<'a>, FinalizeError> {
-    let mut renderer = Renderer::new(timeline.clone());
-    for channel in &options.channels {
-        let plan = journal
-            .track(channel.participant)
-            .map(|notes| TrackPlan::new(notes, journal.coverage(channel.participant)))
-            .unwrap_or_default();
-        let packets = journal.packets(channel.participant)?;
-        renderer.push_channel(plan, packets.map(|packets| Box::new(packets) as Box<dyn PacketSource + 'a>))?;
-    }
-    Ok(renderer)
-}
-
-fn write_samples(
-    renderer: &mut Renderer<'_>,
-    timeline: &Timeline,
-    options: &mut FinalizeOptions<'_>,
-    take: &mut Take<'_>,
-) -> Result<(), FinalizeError> {
-    let of = timeline.frames();
-    let (mut planar, mut bytes) = (Vec::new(), Vec::new());
-    let mut from = 0;
-    while from < of {
-        let to = (from + BLOCK_FRAMES).min(of);
-        renderer.render_planar(FileFrame(from), FileFrame(to), &mut planar)?;
-        bytes.clear();
-        interleave(&planar, options.bit_depth, &mut bytes);
-        take.write(&bytes)?;
-        from = to;
-        if let Some(on_progress) = &mut options.on_progress
-            && on_progress(Progress { frames: from, of }).is_break()
-        {
-            return Err(FinalizeError::Cancelled);
-        }
-    }
-    Ok(())
+pub fn finalize(journal: &Journal, options: FinalizeOptions<'_>) -> Result<Finished, FinalizeError> {
+    let settings =
+        TakeSettings { out: options.out.clone(), depth: options.bit_depth, recording: journal.header().recording };
+    let mut finished = Take::open(settings)?.finish(&journal.snapshot(), options)?;
+    finished.hash()?;
+    Ok(finished)
 }

@@ -7,17 +7,47 @@ use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 
 use super::FinalizeOptions;
-use crate::journal::{Journal, TrackNotes};
+use super::hashing::PART_BYTES;
+use crate::journal::{JournalSnapshot, TrackNotes};
 use crate::ledger::{ChannelLedger, Evidence};
+use crate::render::BitDepth;
 use crate::stretch::ONE;
 use crate::timeline::{Timeline, TimelineFrame};
-use crate::wav::WavFrame;
+use crate::wav::{Origination, WavDescription, WavFrame};
 
 /// The text of the marker where a pause was cut out.
 const PAUSE_TEXT: &str = "Pause";
 
+/// What stands around the samples, and the markers in it.
+pub(crate) fn wav_frame(
+    journal: &JournalSnapshot,
+    timeline: &Timeline,
+    depth: BitDepth,
+    options: &FinalizeOptions<'_>,
+) -> (WavFrame, Vec<Marker>) {
+    let markers = markers(journal, timeline, options);
+    let wav = WavFrame::new(&WavDescription {
+        depth,
+        channels: options.channels.iter().map(|channel| channel.name.clone()).collect(),
+        frames: timeline.frames(),
+        origination: Origination {
+            started: started(journal),
+            title: title(journal, options).unwrap_or_default(),
+            software: options.software.clone(),
+            reference: journal.header().recording.to_string(),
+        },
+        cues: markers.iter().map(|marker| (marker.frame, marker.text.clone())).collect(),
+    });
+    (wav, markers)
+}
+
+/// What the recording is called: what the caller says, else what the journal does.
+fn title(journal: &JournalSnapshot, options: &FinalizeOptions<'_>) -> Option<String> {
+    options.title.as_deref().or(journal.title()).map(str::to_owned)
+}
+
 /// Instant of the first frame on the wall clock.
-pub(super) fn started(journal: &Journal) -> OffsetDateTime {
+fn started(journal: &JournalSnapshot) -> OffsetDateTime {
     let start = journal.notes().intervals.iter().find(|interval| interval.edge == IntervalEdge::Start);
     let wall_ns = start.map_or(0, |start| start.wall_ns);
     // Years 1677 to 2262 all have a date.
@@ -25,7 +55,7 @@ pub(super) fn started(journal: &Journal) -> OffsetDateTime {
 }
 
 /// Markers as people set them, and one where a pause was cut out.
-pub(super) fn markers(journal: &Journal, timeline: &Timeline, options: &FinalizeOptions<'_>) -> Vec<Marker> {
+fn markers(journal: &JournalSnapshot, timeline: &Timeline, options: &FinalizeOptions<'_>) -> Vec<Marker> {
     let header = journal.header();
     let notes = journal.notes();
     let set = notes.markers.iter().filter(|marker| marker.recording == header.recording).map(|marker| Marker {
@@ -47,13 +77,14 @@ pub(super) fn markers(journal: &Journal, timeline: &Timeline, options: &Finalize
     markers
 }
 
-pub(super) fn metadata(
-    journal: &Journal,
+/// What is published beside the file, its hashes left out.
+pub(crate) fn metadata(
+    journal: &JournalSnapshot,
     timeline: &Timeline,
+    depth: BitDepth,
     options: &FinalizeOptions<'_>,
     markers: Vec<Marker>,
     wav: &WavFrame,
-    (sha256, parts): (String, Parts),
 ) -> Metadata {
     let header = journal.header();
     let channels: Vec<Channel> = (0..)
@@ -81,16 +112,16 @@ pub(super) fn metadata(
         id: header.recording,
         room: header.room.clone(),
         room_id: header.room_id,
-        title: options.title.as_deref().or(journal.title()).map(str::to_owned),
+        title: title(journal, options),
         notes: options.notes.as_deref().or(journal.description()).map(str::to_owned),
         started_at: rfc3339(started),
         ended_at: rfc3339(started + length(timeline)),
         sample_rate: SAMPLE_RATE,
-        bit_depth: options.bit_depth.bits(),
+        bit_depth: depth.bits(),
         frames: timeline.frames(),
         size: wav.file_bytes(),
-        sha256: Some(sha256),
-        parts,
+        sha256: None,
+        parts: Parts { size: PART_BYTES, sha256: Vec::new() },
         software: options.software.clone(),
         gapless: channels.iter().all(|channel| channel.gapless),
         channels,

@@ -46,9 +46,12 @@ pub enum JournalError {
 
 impl JournalError {
     pub(super) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
-        move |source| match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull { path: path.to_owned() },
-            _ => Self::Io { path: path.to_owned(), source },
+        move |source| {
+            if roomtone_disk::is_full(&source) {
+                Self::DiskFull { path: path.to_owned() }
+            } else {
+                Self::Io { path: path.to_owned(), source }
+            }
         }
     }
 }

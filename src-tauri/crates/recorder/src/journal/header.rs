@@ -17,7 +17,7 @@ use super::JournalError;
 pub const JOURNAL_SCHEMA: u32 = 1;
 
 const MAGIC: [u8; 8] = *b"RTJOURNL";
-const PREFIX_BYTES: usize = MAGIC.len() + 4 + 4 + 4;
+pub(super) const PREFIX_BYTES: usize = MAGIC.len() + 4 + 4 + 4;
 
 /// Longest header, in bytes: a room's name and title with everything escaped stay far below.
 const MAX_JSON_BYTES: usize = 64 * 1024;
@@ -42,21 +42,30 @@ pub(super) fn encode<H: Serialize>(header: &H) -> Vec<u8> {
 /// # Errors
 /// [`JournalError::Newer`] if a later version wrote the file.
 pub(super) fn decode<H: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<Option<(H, u64)>, JournalError> {
+    check_schema(path, bytes)?;
     let Some((prefix, rest)) = bytes.split_at_checked(PREFIX_BYTES) else { return Ok(None) };
-    let number = |at: usize| u32::from_le_bytes([prefix[at], prefix[at + 1], prefix[at + 2], prefix[at + 3]]);
-    if prefix[..8] != MAGIC {
+    if prefix[..MAGIC.len()] != MAGIC {
         return Ok(None);
     }
-    let schema = number(8);
-    if schema > JOURNAL_SCHEMA {
-        return Err(JournalError::Newer { path: path.to_owned(), found: schema });
-    }
+    let number = |at: usize| u32::from_le_bytes([prefix[at], prefix[at + 1], prefix[at + 2], prefix[at + 3]]);
     let length = number(12) as usize;
     let Some(json) = rest.get(..length) else { return Ok(None) };
     if crc32fast::hash(json) != number(16) {
         return Ok(None);
     }
     Ok(serde_json::from_slice(json).ok().map(|header| (header, (PREFIX_BYTES + length) as u64)))
+}
+
+/// Refuses what a later version wrote; `bytes` are the file's first ones. A prefix that is torn or damaged says nothing.
+pub(super) fn check_schema(path: &Path, bytes: &[u8]) -> Result<(), JournalError> {
+    let Some(schema) = bytes.get(..PREFIX_BYTES).and_then(|prefix| prefix.strip_prefix(&MAGIC)?.first_chunk::<4>())
+    else {
+        return Ok(());
+    };
+    match u32::from_le_bytes(*schema) {
+        found if found > JOURNAL_SCHEMA => Err(JournalError::Newer { path: path.to_owned(), found }),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]

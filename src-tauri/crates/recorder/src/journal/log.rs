@@ -1,36 +1,54 @@
 //! Append-only files of records: one stem, one or more files.
 //!
-//! There is a second file only where writing to the first one failed. A descriptor that failed once is never written to
+//! There is a second file only where writing to the first one failed. A file that failed once is never written to
 //! again, because nobody can tell what of its dirty pages the system has thrown away.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
 
-use roomtone_packets::{Record, Scanned, Scanner, encode};
+use roomtone_disk::{AppendFile, Disk, is_full};
+use roomtone_packets::{Record, encode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::header::{self, MAX_HEADER_BYTES};
-use super::{EXTENSION, JournalError};
-
-/// Bytes read at once while scanning.
-const SCAN_BYTES: usize = 64 * 1024;
+use super::JournalError;
+use super::files::{cut_tail, file_name, of_stem, scan};
+use super::header;
 
 /// Where a record lies: in which of a log's files, at what byte, and how many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place {
-    pub(super) file: u16,
+    pub(super) file: u32,
     pub(super) offset: u64,
     pub(super) bytes: u32,
 }
 
+/// The folder of a journal, and the disk that it lies on.
+#[derive(Debug, Clone)]
+pub(super) struct Folder {
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) dir: PathBuf,
+}
+
+/// A record that was not written.
+#[derive(Debug)]
+pub(super) struct Unwritten {
+    pub(super) error: JournalError,
+    /// What was appended before is durable: the disk was full, and has kept what it had taken.
+    pub(super) rest_is_durable: bool,
+}
+
 #[derive(Debug)]
 pub(super) struct Log {
-    dir: PathBuf,
+    folder: Folder,
     stem: String,
     header: Vec<u8>,
     files: Vec<PathBuf>,
+    /// The number in the next file's name.
+    next: u32,
+    /// Something was to be written already, whether or not there is a file for it.
+    begun: bool,
     /// The last of `files`, unless writing to it failed.
     open: Option<Open>,
     /// Reused for encoding.
@@ -39,7 +57,7 @@ pub(super) struct Log {
 
 #[derive(Debug)]
 struct Open {
-    file: File,
+    file: Box<dyn AppendFile>,
     length: u64,
     /// Something was written since the last fsync.
     dirty: bool,
@@ -49,45 +67,40 @@ struct Open {
 
 impl Log {
     /// A log without a file yet; the first append makes one.
-    pub(super) fn new<H: Serialize>(dir: &Path, stem: String, header: &H) -> Self {
-        Self {
-            dir: dir.to_owned(),
-            stem,
-            header: header::encode(header),
-            files: Vec::new(),
-            open: None,
-            scratch: Vec::new(),
-        }
+    pub(super) fn new<H: Serialize>(folder: Folder, stem: String, header: &H) -> Self {
+        let header = header::encode(header);
+        Self { folder, stem, header, files: Vec::new(), next: 1, begun: false, open: None, scratch: Vec::new() }
     }
 
-    /// Reads all files of a stem, cuts their torn tails and stands ready to append to the last one.
-    /// Gives the header of the first file that still has one.
+    /// Reads all files of a stem among `names`, cuts their torn tails and stands ready to append to the last one. Gives
+    /// the header of the first file that still has one. A disk that cannot be written to is found out by the next append.
     pub(super) fn open<H: Serialize + DeserializeOwned>(
-        dir: &Path,
+        folder: Folder,
+        names: &[String],
         stem: String,
         fallback: Option<&H>,
         mut on_record: impl FnMut(Place, Record),
     ) -> Result<(Self, Option<H>), JournalError> {
-        let files = existing(dir, &stem);
+        let (disk, numbered) = (Arc::clone(&folder.disk), of_stem(&folder.dir, names, &stem));
+        let next = numbered.last().map_or(1, |(number, _)| number.saturating_add(1));
         let mut first = None;
         let mut open = None;
-        for (number, path) in files.iter().enumerate() {
-            let file = u16::try_from(number).unwrap_or(u16::MAX);
-            let (header, opened) =
-                scan::<H>(path, |offset, bytes, record| on_record(Place { file, offset, bytes }, record))?;
-            first = first.or(header);
-            open = Some(opened);
+        for (file, (_, path)) in (0..).zip(&numbered) {
+            let scanned =
+                scan::<H>(&*disk, path, |offset, bytes, record| on_record(Place { file, offset, bytes }, record))?;
+            let dirty = scanned.length < scanned.total;
+            open = cut_tail(&*disk, path, &scanned).map(|file| Open { file, length: scanned.length, dirty, new: true });
+            first = first.or(scanned.header);
         }
         let header = first.as_ref().or(fallback).map(header::encode).unwrap_or_default();
-        let mut log = Self { dir: dir.to_owned(), stem, header, files, open, scratch: Vec::new() };
         // A file cut down to nothing gets its header back.
-        if let Some(open) = &mut log.open
-            && open.length == 0
-            && let Some(path) = log.files.last()
-        {
-            open.write(&log.header).map_err(JournalError::io(path))?;
-        }
-        Ok((log, first))
+        open = open.and_then(|mut open| {
+            let whole = open.length > 0 || open.write(&header).is_ok();
+            whole.then_some(open)
+        });
+        let files: Vec<_> = numbered.into_iter().map(|(_, path)| path).collect();
+        let begun = !files.is_empty();
+        Ok((Self { folder, stem, header, files, next, begun, open, scratch: Vec::new() }, first))
     }
 
     /// Whether the next append begins a new file.
@@ -95,93 +108,91 @@ impl Log {
         self.open.is_none()
     }
 
+    /// Whether something was to be written before, and there is no file any more that takes it, or there never was.
+    pub(super) fn has_failed(&self) -> bool {
+        self.open.is_none() && self.begun
+    }
+
     /// The files, for readers with descriptors of their own.
     pub(super) fn files(&self) -> &[PathBuf] {
         &self.files
     }
 
+    /// Where the files lie.
+    pub(super) fn disk(&self) -> &dyn Disk {
+        &*self.folder.disk
+    }
+
+    /// The same, for readers that outlive the log.
+    pub(super) fn shared_disk(&self) -> Arc<dyn Disk> {
+        Arc::clone(&self.folder.disk)
+    }
+
     /// Writes one record. After an error the file is closed for good.
-    pub(super) fn append(&mut self, record: &Record) -> Result<Place, JournalError> {
+    pub(super) fn append(&mut self, record: &Record) -> Result<Place, Unwritten> {
         if self.open.is_none() {
-            self.begin_file()?;
+            self.begin_file().map_err(|error| Unwritten { error, rest_is_durable: false })?;
         }
-        let file = u16::try_from(self.files.len() - 1).unwrap_or(u16::MAX);
+        let file = u32::try_from(self.files.len() - 1).expect("fewer files than numbers for their names");
         let path = self.files.last().expect("a log that is open has a file");
         self.scratch.clear();
         encode(record, &mut self.scratch);
         let open = self.open.as_mut().expect("opened above");
         let offset = open.length;
-        match open.write(&self.scratch) {
-            Ok(()) => {
-                let bytes = u32::try_from(self.scratch.len()).expect("records are bounded by their framing");
-                Ok(Place { file, offset, bytes })
-            }
-            Err(error) => {
-                let error = JournalError::io(path)(error);
-                self.open = None;
-                Err(error)
-            }
+        if let Err(error) = open.write(&self.scratch) {
+            // A full disk refuses what is new. About what it took before, it can be asked; other failures leave doubt.
+            let rest_is_durable = is_full(&error) && open.sync(&self.folder).is_ok();
+            let error = JournalError::io(path)(error);
+            self.open = None;
+            return Err(Unwritten { error, rest_is_durable });
         }
+        let bytes = u32::try_from(self.scratch.len()).expect("records are bounded by their framing");
+        Ok(Place { file, offset, bytes })
     }
 
     /// Everything appended is on the disk when this returns. After an error the file is closed for good.
     pub(super) fn sync(&mut self) -> Result<(), JournalError> {
         let (Some(open), Some(path)) = (&mut self.open, self.files.last()) else { return Ok(()) };
-        let result = open.sync(&self.dir).map_err(JournalError::io(path));
+        let result = open.sync(&self.folder).map_err(JournalError::io(path));
         if result.is_err() {
             self.open = None;
         }
         result
     }
 
-    /// Like [`Self::sync`], also for what an earlier run of the program left unsynced.
-    pub(super) fn sync_all_files(&mut self) -> Result<(), JournalError> {
-        for path in &self.files {
-            let file = OpenOptions::new().append(true).open(path).map_err(JournalError::io(path))?;
-            file.sync_data().map_err(JournalError::io(path))?;
+    /// Makes durable what an earlier run of the program left unsynced; whether it could be done. Where it could not,
+    /// nothing more is written to these files.
+    pub(super) fn sync_all_files(&mut self) -> bool {
+        let Folder { disk, dir } = &self.folder;
+        let synced = self.files.iter().try_for_each(|path| disk.open(path)?.sync()).and_then(|()| disk.sync_dir(dir));
+        match (&synced, &mut self.open) {
+            (Ok(()), Some(open)) => (open.dirty, open.new) = (false, false),
+            (Ok(()), None) => {}
+            (Err(error), _) => {
+                tracing::warn!(%error, "what an earlier run left in a journal cannot be made durable");
+                self.open = None;
+            }
         }
-        if let Some(open) = &mut self.open {
-            open.dirty = false;
-        }
-        Ok(())
+        synced.is_ok()
     }
 
     /// Reads all records once more.
     pub(super) fn replay(&self, on_record: &mut dyn FnMut(Record)) -> Result<(), JournalError> {
         for path in &self.files {
-            let mut file = File::open(path).map_err(JournalError::io(path))?;
-            let mut scanner = Scanner::new(0);
-            let mut bytes = vec![0; SCAN_BYTES];
-            loop {
-                let read = file.read(&mut bytes).map_err(JournalError::io(path))?;
-                scanner.push(&bytes[..read]);
-                let next = if read == 0 { Scanner::next_at_end } else { Scanner::next_scanned };
-                while let Some(scanned) = next(&mut scanner) {
-                    if let Scanned::Record { record, .. } = scanned {
-                        on_record(record);
-                    }
-                }
-                if read == 0 {
-                    break;
-                }
-            }
+            scan::<serde::de::IgnoredAny>(self.disk(), path, |_, _, record| on_record(record))?;
         }
         Ok(())
     }
 
-    /// Every write fails from here on, as on a disk that went away.
-    #[cfg(test)]
-    pub(super) fn break_file(&mut self) {
-        let path = self.files.last().expect("a log that was written to has a file");
-        self.open.as_mut().expect("not broken yet").file = File::open(path).expect("it can be read");
-    }
-
     /// Begins the first file, or the next one after a failure.
     pub(super) fn begin_file(&mut self) -> Result<(), JournalError> {
-        let path = self.dir.join(file_name(&self.stem, self.files.len()));
-        let file = OpenOptions::new().append(true).create_new(true).open(&path).map_err(JournalError::io(&path))?;
+        self.begun = true;
+        let Folder { disk, dir } = &self.folder;
+        let path = dir.join(file_name(&self.stem, self.next));
+        let file = disk.create(&path).map_err(JournalError::io(&path))?;
         // The name counts from here on, also if the header cannot be written: a name is used once.
         self.files.push(path.clone());
+        self.next = self.next.saturating_add(1);
         let mut open = Open { file, length: 0, dirty: false, new: true };
         open.write(&self.header).map_err(JournalError::io(&path))?;
         self.open = Some(open);
@@ -192,84 +203,20 @@ impl Log {
 impl Open {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.dirty = true;
-        self.file.write_all(bytes)?;
+        self.file.append(bytes)?;
         self.length += bytes.len() as u64;
         Ok(())
     }
 
-    fn sync(&mut self, dir: &Path) -> io::Result<()> {
+    fn sync(&mut self, folder: &Folder) -> io::Result<()> {
         if self.dirty {
-            self.file.sync_data()?;
+            self.file.sync()?;
             self.dirty = false;
         }
         if self.new {
-            sync_dir(dir)?;
+            folder.disk.sync_dir(&folder.dir)?;
             self.new = false;
         }
         Ok(())
     }
-}
-
-/// Makes a folder's entries durable, where the system has a way to say so.
-#[cfg(unix)]
-pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
-    File::open(dir)?.sync_all()
-}
-
-/// Makes a folder's entries durable, where the system has a way to say so.
-#[cfg(not(unix))]
-pub(crate) fn sync_dir(_dir: &Path) -> io::Result<()> {
-    Ok(())
-}
-
-fn file_name(stem: &str, number: usize) -> String {
-    match number {
-        0 => format!("{stem}.{EXTENSION}"),
-        _ => format!("{stem}.{}.{EXTENSION}", number + 1),
-    }
-}
-
-fn existing(dir: &Path, stem: &str) -> Vec<PathBuf> {
-    (0..)
-        .map(|number| dir.join(file_name(stem, number)))
-        .take_while(|path| fs::symlink_metadata(path).is_ok())
-        .collect()
-}
-
-/// Reads one file and cuts its tail.
-fn scan<H: DeserializeOwned>(
-    path: &Path,
-    mut on_record: impl FnMut(u64, u32, Record),
-) -> Result<(Option<H>, Open), JournalError> {
-    let mut file = OpenOptions::new().read(true).append(true).open(path).map_err(JournalError::io(path))?;
-    let mut bytes = Vec::new();
-    (&file).take(MAX_HEADER_BYTES as u64).read_to_end(&mut bytes).map_err(JournalError::io(path))?;
-    let decoded = header::decode::<H>(path, &bytes)?;
-    let (header, records_from) = decoded.map_or((None, 0), |(header, length)| (Some(header), length));
-    let mut scanner = Scanner::new(records_from);
-    let mut total = bytes.len() as u64;
-    bytes.drain(..usize::try_from(records_from).expect("a header fits in memory"));
-    let mut take = |scanned: Scanned| match scanned {
-        Scanned::Record { offset, bytes, record } => on_record(offset, bytes, record),
-        Scanned::Unknown { offset, kind } => tracing::info!(kind, offset, "a record of a later version is skipped"),
-        Scanned::Damage { from, to } => tracing::warn!(from, to, "damage in a journal; what it held will be missing"),
-    };
-    loop {
-        scanner.push(&bytes);
-        std::iter::from_fn(|| scanner.next_scanned()).for_each(&mut take);
-        bytes.resize(SCAN_BYTES, 0);
-        let read = file.read(&mut bytes).map_err(JournalError::io(path))?;
-        bytes.truncate(read);
-        total += read as u64;
-        if read == 0 {
-            break;
-        }
-    }
-    std::iter::from_fn(|| scanner.next_at_end()).for_each(&mut take);
-    let length = scanner.tail();
-    if length < total {
-        tracing::info!(length, cut = total - length, "the torn tail of a journal is cut");
-        file.set_len(length).map_err(JournalError::io(path))?;
-    }
-    Ok((header, Open { file, length, dirty: length < total, new: false }))
 }

@@ -9,31 +9,35 @@
 //!
 //! Records are appended the moment they arrive, whatever their order; [`Journal::sync`] makes them durable. Opening reads
 //! everything once and keeps an index of where what lies. A torn tail is cut, damage becomes absence, and absence is
-//! asked for again. Where writing failed, the track goes on in `track-{participant}.2.rtj`, and what was not durable
-//! no longer counts as covered.
+//! asked for again. Where writing failed, the track goes on in `track-{participant}.2.rtj`; packets that were not durable
+//! no longer count as covered, and notes, which nobody can be asked for, are written once more.
 
 mod error;
+mod files;
 mod header;
 mod log;
 mod notes;
 mod runs;
+mod snapshot;
 mod track;
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::collections::btree_map::Entry;
+use std::path::Path;
+use std::sync::Arc;
 
+use roomtone_disk::{Disk, SystemDisk, create_dirs};
 use roomtone_packets::{Coverage, Record};
 use roomtone_protocol::{ParticipantId, RecordingId, RoomId};
 use serde::{Deserialize, Serialize};
 
 pub use error::JournalError;
 pub use header::JOURNAL_SCHEMA;
-pub(crate) use log::sync_dir;
 pub use notes::{SessionNotes, TrackNotes};
+pub use snapshot::{JournalSnapshot, SnapshotPackets};
 pub use track::JournalPackets;
 
-use log::Log;
+use log::{Folder, Log};
 use track::Track;
 
 const EXTENSION: &str = "rtj";
@@ -57,7 +61,7 @@ pub struct RecordingHeader {
 /// A recording on the recorder's disk.
 #[derive(Debug)]
 pub struct Journal {
-    dir: PathBuf,
+    folder: Folder,
     header: RecordingHeader,
     log: Log,
     notes: SessionNotes,
@@ -71,18 +75,31 @@ impl Journal {
     /// # Errors
     /// [`JournalError::Exists`] if the folder holds one already; else what the system said.
     pub fn create(dir: &Path, header: RecordingHeader) -> Result<Self, JournalError> {
-        fs::create_dir_all(dir).map_err(JournalError::io(dir))?;
-        if dir.join(format!("{SESSION_STEM}.{EXTENSION}")).exists() {
+        Self::create_on(Arc::new(SystemDisk), dir, header)
+    }
+
+    /// [`Journal::create`] on another disk.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn create_on(disk: Arc<dyn Disk>, dir: &Path, header: RecordingHeader) -> Result<Self, JournalError> {
+        create_dirs(&*disk, dir).map_err(JournalError::io(dir))?;
+        if files::list(&*disk, dir)?.iter().any(|name| files::stem(name) == SESSION_STEM) {
             return Err(JournalError::Exists { path: dir.to_owned() });
         }
-        let mut log = Log::new(dir, SESSION_STEM.to_owned(), &header);
-        log.begin_file()?;
-        log.sync()?;
-        if let Some(parent) = dir.parent() {
-            sync_dir(parent).map_err(JournalError::io(parent))?;
+        let folder = Folder { disk, dir: dir.to_owned() };
+        let mut log = Log::new(folder.clone(), SESSION_STEM.to_owned(), &header);
+        if let Err(error) = log.begin_file().and_then(|()| log.sync()) {
+            // There is nothing in it yet; without it, the same call can be made again.
+            for path in log.files() {
+                if let Err(error) = folder.disk.remove(path) {
+                    tracing::warn!(%error, "a journal that could not be begun is left behind");
+                }
+            }
+            return Err(error);
         }
         Ok(Self {
-            dir: dir.to_owned(),
+            folder,
             header,
             log,
             notes: SessionNotes::default(),
@@ -91,57 +108,73 @@ impl Journal {
         })
     }
 
-    /// Opens a journal that another run of the program left, however it ended. Everything found is durable.
+    /// Opens a journal that another run of the program left, however it ended. What is found is durable; where the disk
+    /// no longer takes anything, [`Journal::durable`] is empty and what is there can be read all the same.
     ///
     /// # Errors
     /// [`JournalError::NoRecording`] if the program died before [`Journal::create`] returned;
-    /// [`JournalError::Newer`] if a later version wrote it; else what the system said.
+    /// [`JournalError::Newer`] if a later version wrote any file of it: then all of them are left as they are; else what
+    /// the system said while reading.
     pub fn open(dir: &Path) -> Result<Self, JournalError> {
+        Self::open_on(Arc::new(SystemDisk), dir)
+    }
+
+    /// [`Journal::open`] on another disk.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn open_on(disk: Arc<dyn Disk>, dir: &Path) -> Result<Self, JournalError> {
+        let names = files::list(&*disk, dir)?;
+        names.iter().try_for_each(|name| files::refuse_newer(&*disk, &dir.join(name)))?;
+        let folder = Folder { disk, dir: dir.to_owned() };
         let mut notes = SessionNotes::default();
         let on_record = |_, record: Record| {
             if !notes.knows(&record) {
                 notes.take(record);
             }
         };
-        let (mut log, header) = Log::open::<RecordingHeader>(dir, SESSION_STEM.to_owned(), None, on_record)?;
+        let (mut log, header) =
+            Log::open::<RecordingHeader>(folder.clone(), &names, SESSION_STEM.to_owned(), None, on_record)?;
         let header = header.ok_or_else(|| JournalError::NoRecording { path: dir.to_owned() })?;
-        log.sync_all_files()?;
+        log.sync_all_files();
         let mut tracks = BTreeMap::new();
-        for entry in fs::read_dir(dir).map_err(JournalError::io(dir))? {
-            let name = entry.map_err(JournalError::io(dir))?.file_name();
-            if let Some(participant) = name.to_str().and_then(track::participant_of)
-                && !tracks.contains_key(&participant)
-            {
-                tracks.insert(participant, Track::open(dir, header.recording, participant)?);
+        for participant in names.iter().filter_map(|name| track::participant_of(files::stem(name))) {
+            if let Entry::Vacant(vacant) = tracks.entry(participant) {
+                vacant.insert(Track::open(folder.clone(), &names, header.recording, participant)?);
             }
         }
-        Ok(Self { dir: dir.to_owned(), header, log, notes, tracks, nothing: Coverage::default() })
+        Ok(Self { folder, header, log, notes, tracks, nothing: Coverage::default() })
     }
 
     /// Writes a record of a participant's track at once. Packets whose samples are all there, packets that cannot be
     /// Opus, and notes that stand there already are not written; whether it was.
     ///
     /// # Errors
-    /// What the system said. What was not durable no longer counts as covered then; the next call begins a new file.
+    /// What the system said. Packets that were not durable no longer count as covered then ([`Journal::take_forgotten`]);
+    /// a note is kept in memory, but for measurements of clocks, and written with the next call, which begins a new file.
     pub fn append(&mut self, participant: ParticipantId, record: &Record) -> Result<bool, JournalError> {
         self.tracks
             .entry(participant)
-            .or_insert_with(|| Track::new(&self.dir, self.header.recording, participant))
+            .or_insert_with(|| Track::new(self.folder.clone(), self.header.recording, participant))
             .append(record)
     }
 
     /// Writes a record that concerns the whole recording at once, unless it stands there already.
     ///
     /// # Errors
-    /// What the system said; the next call begins a new file.
+    /// What the system said; the note is kept in memory and written with the next call, which begins a new file.
     pub fn note(&mut self, record: &Record) -> Result<(), JournalError> {
-        if self.notes.knows(record) {
-            return Ok(());
+        let known = self.notes.knows(record);
+        if !known {
+            self.notes.take(record.clone());
         }
-        self.reopen()?;
-        self.log.append(record)?;
-        self.notes.take(record.clone());
-        Ok(())
+        if self.log.is_closed() {
+            self.reopen()
+        } else if known {
+            Ok(())
+        } else {
+            self.log.append(record).map(drop).map_err(|unwritten| unwritten.error)
+        }
     }
 
     /// After a failure: everything that concerns the whole recording, once more, in a file that can be written.
@@ -149,13 +182,14 @@ impl Journal {
         if self.log.is_closed() {
             self.log.begin_file()?;
             for note in self.notes.records() {
-                self.log.append(&note)?;
+                self.log.append(&note).map_err(|unwritten| unwritten.error)?;
             }
         }
         Ok(())
     }
 
-    /// Makes durable what was written since the last call. Every file is tried; a slow disk takes most of a second.
+    /// Makes durable what was written since the last call, and writes once more what a failure left unwritten. Every file
+    /// is tried; a slow disk takes most of a second.
     ///
     /// # Errors
     /// The first failure. What a failed file held since its last fsync no longer counts as covered.
@@ -166,6 +200,14 @@ impl Journal {
             result = result.and(synced);
         }
         result
+    }
+
+    /// Whose tracks lost samples that counted as covered since the last call, because writing failed. What is left is
+    /// [`Journal::coverage`]; the rest is to be asked for again.
+    pub fn take_forgotten(&mut self) -> Vec<ParticipantId> {
+        let forgot =
+            self.tracks.iter_mut().filter_map(|(&participant, track)| track.take_forgot().then_some(participant));
+        forgot.collect()
     }
 
     /// The samples of a participant that are in the journal.
@@ -189,20 +231,19 @@ impl Journal {
     /// What the recording is called: as it was described last, else as it began.
     #[must_use]
     pub fn title(&self) -> Option<&str> {
-        let described = self.notes.described.as_ref().map(|described| &described.title);
-        described.unwrap_or(&self.header.title).as_deref()
+        self.notes.title(&self.header)
     }
 
     /// What people noted about the recording.
     #[must_use]
     pub fn description(&self) -> Option<&str> {
-        self.notes.described.as_ref()?.notes.as_deref()
+        self.notes.description()
     }
 
     /// The folder.
     #[must_use]
     pub fn dir(&self) -> &Path {
-        &self.dir
+        &self.folder.dir
     }
 
     /// What was noted of the whole recording.
@@ -240,5 +281,12 @@ impl Journal {
     }
 }
 
+/// Makes a folder's entries durable, where the system has a way to say so.
+pub(crate) fn sync_dir(dir: &Path) -> std::io::Result<()> {
+    SystemDisk.sync_dir(dir)
+}
+
+#[cfg(test)]
+mod faults;
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,8 @@ use roomtone_packets::{Coverage, Described, EpochStart, Interval, MapStretch, Ma
 use roomtone_protocol::channel::{Inventory, Segment};
 use roomtone_protocol::{ClockNs, ParticipantId, SegmentKey};
 
+use super::RecordingHeader;
+
 /// What holds for the whole recording.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SessionNotes {
@@ -49,6 +51,16 @@ impl SessionNotes {
             | Record::Anchor(_)
             | Record::Muted(_) => {}
         }
+    }
+
+    /// What the recording is called: as it was described last, else as it began.
+    pub(super) fn title<'a>(&'a self, header: &'a RecordingHeader) -> Option<&'a str> {
+        self.described.as_ref().map_or(&header.title, |described| &described.title).as_deref()
+    }
+
+    /// What people noted about it.
+    pub(super) fn description(&self) -> Option<&str> {
+        self.described.as_ref()?.notes.as_deref()
     }
 
     /// Everything again as records, for a file that replaces one that failed.

@@ -19,9 +19,9 @@ const MAX_RUN_BYTES: u64 = 512 * 1024;
 const GROWING_RUNS: usize = 2;
 
 /// Identifies a run and sorts it: segment, first sample, file, offset.
-type Key = (SegmentKey, u64, u16, u64);
+type Key = (SegmentKey, u64, u32, u64);
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Runs {
     /// To (last sample of all plus one, end of the piece of file).
     runs: BTreeMap<Key, (u64, u64)>,
@@ -60,7 +60,7 @@ impl Runs {
     }
 
     /// The pieces of files that hold packets of a range: file, from, to.
-    pub(super) fn of(&self, range: IndexRange) -> Vec<(u16, u64, u64)> {
+    pub(super) fn of(&self, range: IndexRange) -> Vec<(u32, u64, u64)> {
         // No run is longer than the bound, but for one of a single packet.
         let first = range.from.0.saturating_sub(MAX_RUN_SAMPLES);
         let mut pieces: Vec<_> = self

@@ -1,14 +1,15 @@
 //! One participant's part of the journal.
 
-use std::fs::File;
-use std::io::{self, Read as _, Seek as _, SeekFrom};
-use std::path::Path;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
 
+use roomtone_disk::{Disk, ReadFile};
 use roomtone_packets::{Coverage, Packet, Record, Scanned, Scanner};
 use roomtone_protocol::{IndexRange, ParticipantId, RecordingId};
 use serde::{Deserialize, Serialize};
 
-use super::log::{Log, Place};
+use super::log::{Folder, Log, Place};
 use super::runs::Runs;
 use super::{JournalError, TrackNotes};
 use crate::render::PacketSource;
@@ -39,24 +40,32 @@ pub(super) struct Track {
     durable: Coverage,
     /// Covered since the last fsync.
     unsynced: Coverage,
+    /// Something that counted as covered no longer does.
+    forgot: bool,
 }
 
 impl Track {
     /// A track without a file yet.
-    pub(super) fn new(dir: &Path, recording: RecordingId, participant: ParticipantId) -> Self {
+    pub(super) fn new(folder: Folder, recording: RecordingId, participant: ParticipantId) -> Self {
         let header = TrackHeader { recording, participant };
         Self {
-            log: Log::new(dir, stem(participant), &header),
+            log: Log::new(folder, stem(participant), &header),
             runs: Runs::default(),
             notes: TrackNotes::default(),
             coverage: Coverage::default(),
             durable: Coverage::default(),
             unsynced: Coverage::default(),
+            forgot: false,
         }
     }
 
-    /// Reads the track's files.
-    pub(super) fn open(dir: &Path, recording: RecordingId, participant: ParticipantId) -> Result<Self, JournalError> {
+    /// Reads the track's files among `names`.
+    pub(super) fn open(
+        folder: Folder,
+        names: &[String],
+        recording: RecordingId,
+        participant: ParticipantId,
+    ) -> Result<Self, JournalError> {
         let mut runs = Runs::default();
         let mut notes = TrackNotes::default();
         let mut coverage = Coverage::default();
@@ -70,10 +79,10 @@ impl Track {
             note if notes.knows(&note) => {}
             note => notes.take(note),
         };
-        let (mut log, _) = Log::open(dir, stem(participant), Some(&header), on_record)?;
+        let (mut log, _) = Log::open(folder, names, stem(participant), Some(&header), on_record)?;
         // What was read may still be in the system's memory only.
-        log.sync_all_files()?;
-        Ok(Self { log, runs, notes, durable: coverage.clone(), coverage, unsynced: Coverage::default() })
+        let durable = if log.sync_all_files() { coverage.clone() } else { Coverage::default() };
+        Ok(Self { log, runs, notes, coverage, durable, unsynced: Coverage::default(), forgot: false })
     }
 
     /// Writes a record unless it is there already; whether it was new.
@@ -87,45 +96,72 @@ impl Track {
             note if self.notes.knows(note) => return Ok(false),
             _ => None,
         };
-        if self.log.is_closed() {
-            for note in self.notes.records() {
-                self.write(&note)?;
-            }
+        if range.is_none() {
+            // First, so that it is among the notes that a new file begins with.
+            self.notes.take(record.clone());
         }
+        self.reopen()?;
         let place = self.write(record)?;
-        match range {
-            Some(range) => {
-                self.runs.add(place, range);
-                self.coverage.insert(range);
-                self.unsynced.insert(range);
-            }
-            None => self.notes.take(record.clone()),
+        if let Some(range) = range {
+            self.runs.add(place, range);
+            self.coverage.insert(range);
+            self.unsynced.insert(range);
         }
         Ok(true)
     }
 
+    /// After a failure: all notes once more, in a file that can be written.
+    fn reopen(&mut self) -> Result<(), JournalError> {
+        if self.log.has_failed() {
+            self.log.begin_file()?;
+            for note in self.notes.records() {
+                self.write(&note)?;
+            }
+        }
+        Ok(())
+    }
+
     fn write(&mut self, record: &Record) -> Result<Place, JournalError> {
-        self.log.append(record).inspect_err(|_| {
-            // Nobody knows what of this reaches the disk: it is asked for again.
-            self.coverage = self.durable.clone();
-            self.unsynced = Coverage::default();
+        self.log.append(record).map_err(|unwritten| {
+            if unwritten.rest_is_durable {
+                self.keep_unsynced();
+            } else {
+                self.forget_unsynced();
+            }
+            unwritten.error
         })
     }
 
     pub(super) fn sync(&mut self) -> Result<(), JournalError> {
-        match self.log.sync() {
+        match self.reopen().and_then(|()| self.log.sync()) {
             Ok(()) => {
-                for range in std::mem::take(&mut self.unsynced).iter() {
-                    self.durable.insert(range);
-                }
+                self.keep_unsynced();
                 Ok(())
             }
             Err(error) => {
-                self.coverage = self.durable.clone();
-                self.unsynced = Coverage::default();
+                self.forget_unsynced();
                 Err(error)
             }
         }
+    }
+
+    fn keep_unsynced(&mut self) {
+        for range in std::mem::take(&mut self.unsynced).iter() {
+            self.durable.insert(range);
+        }
+    }
+
+    /// Nobody knows what of it reaches the disk: it is asked for again.
+    fn forget_unsynced(&mut self) {
+        if !std::mem::take(&mut self.unsynced).is_empty() {
+            self.coverage = self.durable.clone();
+            self.forgot = true;
+        }
+    }
+
+    /// Whether something that counted as covered no longer does, since the last call.
+    pub(super) fn take_forgot(&mut self) -> bool {
+        std::mem::take(&mut self.forgot)
     }
 
     pub(super) fn coverage(&self) -> &Coverage {
@@ -140,18 +176,19 @@ impl Track {
         &self.notes
     }
 
-    #[cfg(test)]
-    pub(super) fn break_file(&mut self) {
-        self.log.break_file();
-    }
-
     pub(super) fn replay(&self, on_record: &mut dyn FnMut(Record)) -> Result<(), JournalError> {
         self.log.replay(on_record)
     }
 
+    /// Where the packets lie: the index, the files that it names, and the disk that they are on.
+    pub(super) fn index(&self) -> (&Runs, &[PathBuf], Arc<dyn Disk>) {
+        (&self.runs, self.log.files(), self.log.shared_disk())
+    }
+
     /// A reader with descriptors of its own.
     pub(super) fn packets(&self) -> Result<JournalPackets<'_>, JournalError> {
-        let files = self.log.files().iter().map(|path| File::open(path).map_err(JournalError::io(path)));
+        let disk = self.log.disk();
+        let files = self.log.files().iter().map(|path| disk.read(path).map_err(JournalError::io(path)));
         Ok(JournalPackets { runs: &self.runs, files: files.collect::<Result<_, _>>()? })
     }
 }
@@ -182,10 +219,11 @@ fn is_possible(record: &Record) -> bool {
     }
 }
 
-/// The participant whose track a file belongs to.
-pub(super) fn participant_of(file_name: &str) -> Option<ParticipantId> {
-    let rest = file_name.strip_prefix(STEM_PREFIX)?;
-    rest.split('.').next()?.parse().ok()
+/// The participant whose track a stem names.
+pub(super) fn participant_of(name: &str) -> Option<ParticipantId> {
+    let participant = name.strip_prefix(STEM_PREFIX)?.parse().ok()?;
+    // One name for one track, however tolerant the parser is.
+    (stem(participant) == name).then_some(participant)
 }
 
 fn stem(participant: ParticipantId) -> String {
@@ -196,31 +234,43 @@ fn stem(participant: ParticipantId) -> String {
 #[derive(Debug)]
 pub struct JournalPackets<'a> {
     runs: &'a Runs,
-    files: Vec<File>,
+    files: Vec<Box<dyn ReadFile>>,
 }
 
 impl PacketSource for JournalPackets<'_> {
     fn packets(&mut self, range: IndexRange) -> io::Result<Vec<Packet>> {
-        let mut packets = Vec::new();
-        let mut bytes = Vec::new();
-        for (file, from, to) in self.runs.of(range) {
-            let file = self.files.get_mut(usize::from(file)).expect("runs name files of their own track");
-            file.seek(SeekFrom::Start(from))?;
-            bytes.clear();
-            file.take(to - from).read_to_end(&mut bytes)?;
-            let mut scanner = Scanner::new(from);
-            scanner.push(&bytes);
-            while let Some(scanned) = scanner.next_at_end() {
-                if let Scanned::Record { record: Record::Packet(packet), .. } = scanned {
-                    let held = packet.range();
-                    if held.segment == range.segment && held.from < range.to && held.to > range.from {
-                        packets.push(packet);
-                    }
+        read(self.runs, &mut self.files, range)
+    }
+}
+
+/// The packets that hold any sample of a range, by rising index, no index twice.
+pub(super) fn read(runs: &Runs, files: &mut [Box<dyn ReadFile>], range: IndexRange) -> io::Result<Vec<Packet>> {
+    let mut packets = Vec::new();
+    let mut bytes = Vec::new();
+    for (file, from, to) in runs.of(range) {
+        let file = usize::try_from(file).ok().and_then(|file| files.get_mut(file));
+        let file = file.expect("runs name files of their own track");
+        bytes.resize(usize::try_from(to - from).expect("runs are bounded"), 0);
+        let mut filled = 0;
+        while filled < bytes.len() {
+            match file.read_at(from + filled as u64, &mut bytes[filled..])? {
+                0 => break,
+                read => filled += read,
+            }
+        }
+        bytes.truncate(filled);
+        let mut scanner = Scanner::new(from);
+        scanner.push(&bytes);
+        while let Some(scanned) = scanner.next_at_end() {
+            if let Scanned::Record { record: Record::Packet(packet), .. } = scanned {
+                let held = packet.range();
+                if held.segment == range.segment && held.from < range.to && held.to > range.from {
+                    packets.push(packet);
                 }
             }
         }
-        packets.sort_by_key(|packet| (packet.index, u16::MAX - packet.samples));
-        packets.dedup_by_key(|packet| packet.index);
-        Ok(packets)
     }
+    packets.sort_by_key(|packet| (packet.index, u16::MAX - packet.samples));
+    packets.dedup_by_key(|packet| packet.index);
+    Ok(packets)
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use roomtone_packets::MapStretch;
 
+use super::changes::{Changes, FrameRange};
 use super::decode::TrackDecoder;
 use super::filter::{Filter, TAPS};
 use super::plan::{Piece, TrackPlan};
@@ -12,7 +13,7 @@ use crate::stretch::StretchMap;
 use crate::timeline::TimelineFrame;
 
 /// Samples over which sound comes and goes at the edge of silence, 5 ms: too short to hear, long enough not to click.
-const RAMP_SAMPLES: u64 = 240;
+pub(super) const RAMP_SAMPLES: u64 = 240;
 
 /// Samples kept from one range for the next: those that its interpolation looks back at, and one for rounding.
 const LOOK_BACK: usize = TAPS + 1;
@@ -42,6 +43,27 @@ impl fmt::Debug for ChannelReader<'_> {
 impl<'a> ChannelReader<'a> {
     pub(super) fn new(plan: TrackPlan, source: Option<Box<dyn PacketSource + 'a>>) -> Result<Self, RenderError> {
         Ok(Self { plan, source, decoder: TrackDecoder::new()?, window: Window::default() })
+    }
+
+    /// Goes on with another plan and other packets; what was kept of what they change is forgotten. Gives the frames
+    /// that come out otherwise from here on.
+    pub(super) fn update(&mut self, plan: TrackPlan, source: Option<Box<dyn PacketSource + 'a>>) -> Vec<FrameRange> {
+        let changes = Changes::between(&self.plan, &plan);
+        let reading = self.plan.pieces().get(self.window.piece).map(|piece| piece.segment);
+        let window = (self.window.from, self.window.from + self.window.samples.len() as i64);
+        let number = plan.pieces().iter().position(|piece| Some(piece.segment) == reading);
+        match (number, reading) {
+            (Some(number), Some(segment)) if !changes.touches(segment, window) => self.window.piece = number,
+            _ => self.window = Window::default(),
+        }
+        self.decoder.update(|segment| changes.decoded(segment));
+        self.plan = plan;
+        self.source = source;
+        changes.into_frames()
+    }
+
+    pub(super) fn plan(&self) -> &TrackPlan {
+        &self.plan
     }
 
     /// Fills `out`, which is silent, with the timeline frames from `from` on.

@@ -9,23 +9,23 @@ use std::collections::VecDeque;
 use std::fmt;
 
 use opus::{Channels, Decoder};
-use roomtone_packets::Packet;
+use roomtone_packets::{Packet, RangeSet};
 use roomtone_protocol::{IndexRange, SAMPLE_RATE, SampleIndex, SegmentKey};
 
 use super::plan::{MAX_CONCEALED_SAMPLES, Piece};
 use super::{PacketSource, RenderError};
 
 /// Samples that a fresh decoder is given before its first one counts: 100 packets of 20 ms.
-const WARM_UP_SAMPLES: u64 = 100 * 960;
+pub(super) const WARM_UP_SAMPLES: u64 = 100 * 960;
 
 /// Samples of a chunk, 30 s: warming up costs 7 % of them, and a reader anywhere decodes at most this much in vain.
-const CHUNK_SAMPLES: u64 = 30 * SAMPLE_RATE as u64;
+pub(super) const CHUNK_SAMPLES: u64 = 30 * SAMPLE_RATE as u64;
 
 /// Samples whose packets are read at once, 10 s.
 const READ_SAMPLES: u64 = 10 * SAMPLE_RATE as u64;
 
 /// Longest packet, 120 ms (RFC 6716, 2.1.4).
-const MAX_PACKET_SAMPLES: usize = 5_760;
+pub(super) const MAX_PACKET_SAMPLES: usize = 5_760;
 
 /// Concealment comes in multiples of 2.5 ms.
 const CONCEALMENT_STEP: usize = 120;
@@ -34,8 +34,8 @@ const CONCEALMENT_STEP: usize = 120;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Place {
     segment: SegmentKey,
-    /// First and last sample of the island, the last plus one.
-    island: (u64, u64),
+    /// First sample of the island.
+    island: u64,
     chunk: u64,
 }
 
@@ -90,15 +90,31 @@ impl TrackDecoder {
             let chunk_end = piece.first + (chunk + 1) * CHUNK_SAMPLES;
             let length = out.len().min(usize::try_from(chunk_end - at).unwrap_or(usize::MAX));
             let (now, later) = out.split_at_mut(length);
-            let place = Place { segment: piece.segment, island, chunk };
+            let place = Place { segment: piece.segment, island: island.0, chunk };
             if self.place != Some(place) || self.next.is_some_and(|next| next - self.decoded.len() as u64 > at) {
                 self.restart(place, piece)?;
             }
-            self.read_chunk(source, place, at, now)?;
+            self.read_chunk(source, place, island.1, at, now)?;
             at += length as u64;
             out = later;
         }
         Ok(())
+    }
+
+    /// More is known of the track. Goes on where it stands unless something of what it decoded is in `changed`, a set
+    /// of samples on the decoder's side of the codec's delay; `changed` is None where everything is another.
+    pub(super) fn update(&mut self, changed: impl FnOnce(SegmentKey) -> Option<RangeSet>) {
+        let Some(place) = self.place else { return };
+        let unchanged = self.next.zip(changed(place.segment)).is_some_and(|(next, changed)| {
+            let known_from = next - self.decoded.len() as u64;
+            changed.within(known_from, next + 1).next().is_none()
+        });
+        // Packets that were read ahead may have got company.
+        self.packets.clear();
+        match self.next {
+            Some(next) if unchanged => self.read_to = next,
+            _ => self.place = None,
+        }
     }
 
     fn restart(&mut self, place: Place, piece: &Piece) -> Result<(), RenderError> {
@@ -106,7 +122,7 @@ impl TrackDecoder {
         let chunk_from = piece.first + place.chunk * CHUNK_SAMPLES;
         self.place = Some(place);
         self.packets.clear();
-        self.read_to = place.island.0.max(chunk_from.saturating_sub(WARM_UP_SAMPLES));
+        self.read_to = place.island.max(chunk_from.saturating_sub(WARM_UP_SAMPLES));
         self.decoded.clear();
         self.next = None;
         Ok(())
@@ -116,6 +132,7 @@ impl TrackDecoder {
         &mut self,
         source: &mut dyn PacketSource,
         place: Place,
+        island_end: u64,
         at: u64,
         out: &mut [f32],
     ) -> Result<(), RenderError> {
@@ -127,7 +144,7 @@ impl TrackDecoder {
             if self.next.is_some_and(|next| next >= end) {
                 break;
             }
-            self.step(source, place)?;
+            self.step(source, place, island_end)?;
         }
         // A chunk may be entered where its first packet begins later than what is asked for: that stays silent.
         let first = self.next.map_or(end, |next| next - self.decoded.len() as u64);
@@ -142,9 +159,9 @@ impl TrackDecoder {
     }
 
     /// Decodes or conceals one packet's worth.
-    fn step(&mut self, source: &mut dyn PacketSource, place: Place) -> Result<(), RenderError> {
+    fn step(&mut self, source: &mut dyn PacketSource, place: Place, island_end: u64) -> Result<(), RenderError> {
         if self.packets.is_empty() {
-            self.refill(source, place)?;
+            self.refill(source, place.segment, island_end)?;
         }
         match (self.packets.pop_front(), self.next) {
             (Some(packet), None) => {
@@ -163,15 +180,20 @@ impl TrackDecoder {
             }
             // The island's end: the decoder still holds what the codec delays. Or packets became unreadable.
             (None, Some(_)) => self.conceal(960),
-            (None, None) => self.next = Some(place.island.0.max(self.read_to)),
+            (None, None) => self.next = Some(place.island.max(self.read_to)),
         }
         Ok(())
     }
 
-    fn refill(&mut self, source: &mut dyn PacketSource, place: Place) -> Result<(), RenderError> {
-        while self.packets.is_empty() && self.read_to < place.island.1 {
-            let to = (self.read_to + READ_SAMPLES).min(place.island.1);
-            let range = IndexRange { segment: place.segment, from: SampleIndex(self.read_to), to: SampleIndex(to) };
+    fn refill(
+        &mut self,
+        source: &mut dyn PacketSource,
+        segment: SegmentKey,
+        island_end: u64,
+    ) -> Result<(), RenderError> {
+        while self.packets.is_empty() && self.read_to < island_end {
+            let to = (self.read_to + READ_SAMPLES).min(island_end);
+            let range = IndexRange { segment, from: SampleIndex(self.read_to), to: SampleIndex(to) };
             // A packet that straddles two reads comes twice; the second time all of it is known.
             self.packets.extend(source.packets(range)?);
             self.read_to = to;

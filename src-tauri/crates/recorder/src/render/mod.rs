@@ -8,6 +8,7 @@
 //! * positions come from exact fixed-point maps, and interpolation from a fixed table;
 //! * ramps are a function of the sample index.
 
+mod changes;
 mod channel;
 mod decode;
 mod filter;
@@ -24,14 +25,15 @@ use roomtone_protocol::IndexRange;
 pub use pcm::BitDepth;
 pub use plan::TrackPlan;
 
-pub(crate) use pcm::interleave;
+pub(crate) use changes::{FrameRange, REACH_SAMPLES};
+pub(crate) use pcm::{interleave, replace_channel};
 pub(crate) use plan::{Piece, pieces_of};
 
 use crate::timeline::{FileFrame, Timeline};
 use channel::ChannelReader;
 
 /// Where a track's packets come from.
-pub trait PacketSource {
+pub trait PacketSource: Send {
     /// The packets that hold any sample of a range, by rising index, no index twice.
     ///
     /// # Errors
@@ -48,6 +50,14 @@ pub enum RenderError {
     /// No decoder could be made: memory is short.
     #[error("making a decoder: {0}")]
     Decoder(#[from] opus::Error),
+}
+
+/// Raised with every change after which the same journal gives other bytes: another grid, filter, ramp or rounding.
+const RENDER_EPOCH: u32 = 1;
+
+/// What the bytes of a take depend on besides the journal. Two builds with the same text render the same bytes.
+pub(crate) fn epoch() -> String {
+    format!("{RENDER_EPOCH}, {}, {}", opus::version(), std::env::consts::ARCH)
 }
 
 /// A recording's channels, ready to be rendered.
@@ -77,6 +87,26 @@ impl<'a> Renderer<'a> {
         Ok(())
     }
 
+    /// More is known of a channel. Gives the timeline frames that come out otherwise from here on.
+    pub(crate) fn update_channel(
+        &mut self,
+        number: usize,
+        plan: TrackPlan,
+        source: Option<Box<dyn PacketSource + 'a>>,
+    ) -> Vec<FrameRange> {
+        self.channels[number].update(plan, source)
+    }
+
+    /// What a channel is rendered from.
+    pub(crate) fn plan(&self, number: usize) -> &TrackPlan {
+        self.channels[number].plan()
+    }
+
+    /// The recorded time is another: it went on, or it ended earlier than was known.
+    pub(crate) fn set_timeline(&mut self, timeline: Timeline) {
+        self.timeline = timeline;
+    }
+
     /// Renders file frames `from..to` as one vector of floats a channel; ±1.0 is full scale. Frames behind the
     /// recording's end are silent.
     ///
@@ -88,16 +118,30 @@ impl<'a> Renderer<'a> {
         to: FileFrame,
         planar: &mut Vec<Vec<f32>>,
     ) -> Result<(), RenderError> {
-        let frames = usize::try_from(to.0.saturating_sub(from.0)).expect("ranges fit in memory");
         planar.resize_with(self.channels.len(), Vec::new);
-        for (channel, samples) in self.channels.iter_mut().zip(planar) {
-            samples.clear();
-            samples.resize(frames, 0.0);
-            for piece in self.timeline.pieces(from, to) {
-                let start = usize::try_from(piece.file.0 - from.0).expect("ranges fit in memory");
-                let length = usize::try_from(piece.frames).expect("ranges fit in memory");
-                channel.render(piece.timeline, &mut samples[start..start + length])?;
-            }
+        for (number, samples) in planar.iter_mut().enumerate() {
+            self.render_channel(number, from, to, samples)?;
+        }
+        Ok(())
+    }
+
+    /// Renders file frames `from..to` of one channel.
+    ///
+    /// # Errors
+    /// [`RenderError::Read`]. The same range may be asked for again.
+    pub(crate) fn render_channel(
+        &mut self,
+        number: usize,
+        from: FileFrame,
+        to: FileFrame,
+        samples: &mut Vec<f32>,
+    ) -> Result<(), RenderError> {
+        let fits = |frames: u64| usize::try_from(frames).expect("ranges fit in memory");
+        samples.clear();
+        samples.resize(fits(to.0.saturating_sub(from.0)), 0.0);
+        for piece in self.timeline.pieces(from, to) {
+            let start = fits(piece.file.0 - from.0);
+            self.channels[number].render(piece.timeline, &mut samples[start..start + fits(piece.frames)])?;
         }
         Ok(())
     }
@@ -109,7 +153,7 @@ impl<'a> Renderer<'a> {
     pub fn render(&mut self, from: FileFrame, to: FileFrame, depth: BitDepth) -> Result<Vec<u8>, RenderError> {
         let mut planar = Vec::new();
         self.render_planar(from, to, &mut planar)?;
-        let mut bytes = Vec::new();
+        let mut bytes = vec![0; planar.iter().map(Vec::len).sum::<usize>() * depth.bytes()];
         interleave(&planar, depth, &mut bytes);
         Ok(bytes)
     }

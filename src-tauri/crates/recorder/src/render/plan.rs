@@ -32,6 +32,8 @@ pub(crate) struct Piece {
     pub(crate) stretches: Vec<MapStretch>,
     pub(crate) starts: TimelineFrame,
     pub(crate) ends: TimelineFrame,
+    /// The samples whose packets are there.
+    pub(crate) covered: RangeSet,
     /// What is decoded in one go: coverage with short gaps bridged.
     pub(crate) islands: RangeSet,
     /// What of it is heard.
@@ -45,7 +47,7 @@ impl TrackPlan {
         let mut pieces = pieces_of(&notes.segments, &notes.stretches);
         for piece in &mut pieces {
             let Some(covered) = coverage.segment(piece.segment) else { continue };
-            piece.islands = bridged(covered);
+            piece.cover(covered.clone());
             let end = piece.sample_at(piece.ends);
             for (from, to) in piece.islands.iter() {
                 let to = to.min(end);
@@ -69,6 +71,11 @@ impl TrackPlan {
     pub(super) fn piece(&self, number: usize) -> &Piece {
         &self.pieces[number]
     }
+
+    /// All pieces, in order of time.
+    pub(crate) fn pieces(&self) -> &[Piece] {
+        &self.pieces
+    }
 }
 
 /// Places segments without looking at what is covered. Where two overlap, the later one is heard from its start on.
@@ -88,6 +95,7 @@ pub(crate) fn pieces_of(
                 stretches,
                 starts,
                 ends: TimelineFrame(i64::MAX),
+                covered: RangeSet::default(),
                 islands: RangeSet::default(),
                 audible: RangeSet::default(),
             })
@@ -100,7 +108,19 @@ pub(crate) fn pieces_of(
     pieces
 }
 
+impl FromIterator<Piece> for TrackPlan {
+    fn from_iter<I: IntoIterator<Item = Piece>>(pieces: I) -> Self {
+        Self { pieces: pieces.into_iter().collect() }
+    }
+}
+
 impl Piece {
+    /// Sets what is covered, and what follows from it.
+    pub(crate) fn cover(&mut self, covered: RangeSet) {
+        self.islands = bridged(&covered);
+        self.covered = covered;
+    }
+
     /// The stretch that maps a timeline frame, and the frame from which the next one does.
     pub(crate) fn stretch_at(&self, frame: TimelineFrame) -> (&MapStretch, TimelineFrame) {
         let begun = self.stretches.partition_point(|stretch| stretch.frame_of(stretch.from) <= frame).max(1);
@@ -115,7 +135,7 @@ impl Piece {
     }
 
     /// The first sample at or after a timeline frame.
-    fn sample_at(&self, frame: TimelineFrame) -> u64 {
+    pub(crate) fn sample_at(&self, frame: TimelineFrame) -> u64 {
         if frame.0 == i64::MAX {
             return u64::MAX;
         }

@@ -13,8 +13,12 @@ use crate::timeline::TimelineFrame;
 /// Frames looked at, 10.9 s: two stretches at least.
 const FRAMES: usize = 1 << 19;
 
-/// Where the looking begins.
-const FROM: i64 = 40 * 48_000;
+/// Where the looking begins: behind the corrections of the start, which last up to two minutes on a bad path.
+const FROM: i64 = 120 * 48_000;
+
+/// Lines closer to a tone than this are the tone itself, in Hz: its pitch changes by some millionths from stretch to
+/// stretch, a tenth of a hertz at 18 kHz, and what that leaves falls off with the square of the distance.
+const NEAR: f64 = 30.0;
 
 /// A tone of the world as its device samples it, resampled along the map that was decided.
 fn heard(run: &Run, hertz: f64) -> Vec<f64> {
@@ -37,7 +41,7 @@ fn heard(run: &Run, hertz: f64) -> Vec<f64> {
     out
 }
 
-/// The strongest line and all lines together that lie further than 2 Hz from a tone, in dB beside it.
+/// The strongest line and all lines together that do not lie near a tone, in dB beside it.
 fn spurious(samples: &[f64], hertz: f64) -> (f64, f64) {
     // Four terms of Nuttall's, -98 dB beside the main lobe.
     let window = |n: usize| {
@@ -50,7 +54,7 @@ fn spurious(samples: &[f64], hertz: f64) -> (f64, f64) {
     let powers = lines[..samples.len() / 2].iter().enumerate().map(|(n, line)| (n as f64 * width, line.norm_sqr()));
     let (mut tone, mut strongest, mut all) = (0.0, 0.0f64, 0.0);
     for (frequency, power) in powers {
-        if (frequency - hertz).abs() <= 2.0 {
+        if (frequency - hertz).abs() <= NEAR {
             tone += power;
         } else {
             strongest = strongest.max(power);
@@ -63,7 +67,7 @@ fn spurious(samples: &[f64], hertz: f64) -> (f64, f64) {
 #[test]
 fn a_drifting_sine_is_a_sine_and_has_no_splices() {
     let run = Run::new(World {
-        seconds: 90,
+        seconds: 170,
         device: Rate { ppm: 100.0, sine: (2.0, 600.0), walk: 0.05 },
         queue: 0.002,
         late: 0.000_3,
@@ -76,14 +80,14 @@ fn a_drifting_sine_is_a_sine_and_has_no_splices() {
     for hertz in [997.0, 6_000.0, 18_000.0] {
         let (strongest, all) = spurious(&heard(&run, hertz), hertz);
         println!("{hertz} Hz: strongest {strongest:.1} dB, all {all:.1} dB");
-        assert!(strongest < -95.0 && all < -80.0, "{hertz} Hz: {strongest} dB, {all} dB");
+        assert!(strongest < -100.0 && all < -88.0, "{hertz} Hz: {strongest} dB, {all} dB");
     }
 }
 
 #[test]
-fn a_jump_would_be_seen() {
-    let splice = |n: usize| if n < FRAMES / 2 { 0.0 } else { 0.05 };
+fn a_sample_too_many_would_be_seen() {
+    let splice = |n: usize| if n < FRAMES / 2 { 0.0 } else { 1.0 };
     let samples: Vec<f64> = (0..FRAMES).map(|n| (TAU * 997.0 * (n as f64 + splice(n)) / 48_000.0).sin()).collect();
-    let (strongest, _) = spurious(&samples, 997.0);
-    assert!(strongest > -95.0, "{strongest} dB");
+    let (strongest, all) = spurious(&samples, 997.0);
+    assert!(strongest > -95.0 && all > -80.0, "{strongest} dB, {all} dB");
 }

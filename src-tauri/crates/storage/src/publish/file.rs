@@ -12,6 +12,12 @@ use crate::BucketError;
 /// Version of the queue's files.
 pub(super) const SCHEMA: u32 = 1;
 
+/// What every version's files say.
+#[derive(Deserialize)]
+struct Versioned {
+    schema: u32,
+}
+
 /// Ending of files that are being written.
 const UNFINISHED: &str = "tmp";
 
@@ -37,6 +43,18 @@ pub(super) fn write(path: &Path, text: &[u8]) -> Result<(), BucketError> {
     Ok(())
 }
 
+/// Refuses to replace what a newer version wrote.
+pub(super) fn refuse_newer(path: &Path) -> Result<(), BucketError> {
+    let Ok(text) = fs::read(path) else { return Ok(()) };
+    match serde_json::from_slice::<Versioned>(&text) {
+        Ok(Versioned { schema }) if schema > SCHEMA => {
+            let newer = "a newer version of Roomtone wrote it, and it is left as it is; use that one";
+            Err(BucketError::io(path, io::Error::other(newer)))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// One that is not there is no error.
 pub(super) fn remove(path: &Path) -> Result<(), BucketError> {
     match fs::remove_file(path) {
@@ -47,10 +65,6 @@ pub(super) fn remove(path: &Path) -> Result<(), BucketError> {
 
 /// None if there is no such file, or none that this version understands: it is left as it is.
 pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, BucketError> {
-    #[derive(Deserialize)]
-    struct Versioned {
-        schema: u32,
-    }
     let text = match fs::read(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

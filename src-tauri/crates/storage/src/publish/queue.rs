@@ -255,7 +255,11 @@ impl Queue {
 
     async fn write(&self, path: PathBuf, value: &(impl Serialize + Sync)) -> Result<(), QueueError> {
         let text = file::serialized(&path, value)?;
-        off_thread(move || Ok(file::write(&path, &text)?)).await
+        off_thread(move || {
+            file::refuse_newer(&path)?;
+            Ok(file::write(&path, &text)?)
+        })
+        .await
     }
 
     async fn read<T: serde::de::DeserializeOwned + Send + 'static>(

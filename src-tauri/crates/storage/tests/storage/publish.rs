@@ -136,6 +136,13 @@ async fn a_job_of_a_newer_version_is_left_as_it_is() {
     let (publisher, _events) = disk.open(&bucket).await;
     assert!(publisher.pending().is_empty());
     assert!(newer.exists());
+    // Nor is one of a recording that is handed in again.
+    let newer = disk.queue.path().join(format!("{}.json", recording(1)));
+    let text = br#"{"schema":99,"what":"ever"}"#;
+    std::fs::write(&newer, text).unwrap();
+    publisher.submit(disk.job(1)).await.unwrap_err();
+    assert_eq!(std::fs::read(&newer).unwrap(), text);
+    assert!(publisher.pending().is_empty());
 }
 
 #[tokio::test]

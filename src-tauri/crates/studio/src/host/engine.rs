@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use roomtone_clock::{now, wall_ns};
+use roomtone_disk::Reserve;
 use roomtone_engine::{HostEvent, Moment, RecorderEnd, RecorderInput, RecorderOutput};
 use roomtone_protocol::channel::{Peer, ToParticipant, ToRecorder};
 use roomtone_protocol::metadata::Metadata;
@@ -92,6 +93,8 @@ pub(super) struct Parts {
     pub(super) own_relay: Option<Relay>,
     pub(super) publisher: Arc<Publisher>,
     pub(super) recordings: PathBuf,
+    /// Room for the end of a recording on a disk that is full.
+    pub(super) reserve: Reserve,
     pub(super) events: mpsc::Sender<HostEvent>,
     pub(super) inbox: mpsc::Sender<Input>,
 }
@@ -258,6 +261,10 @@ impl Engine {
     fn written(&mut self, written: Written) {
         self.handle(match written {
             Written::Open { recording } => RecorderInput::JournalOpen { recording },
+            Written::Forgotten { recording, participant, coverage } => {
+                RecorderInput::Forgotten { recording, participant, coverage }
+            }
+            Written::DiskFull { recording } => RecorderInput::DiskFull { recording },
             Written::Durable { recording, participant, coverage } => {
                 RecorderInput::Durable { recording, participant, coverage }
             }

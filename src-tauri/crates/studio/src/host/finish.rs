@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use roomtone_disk::{Reserve, is_full};
 use roomtone_engine::{FinalizeFailure, Finished, HostEvent, RecorderInput, last_audio, note_maps};
 use roomtone_packets::{Interval, IntervalEdge, MapStretch, Record};
 use roomtone_protocol::metadata::Metadata;
@@ -18,7 +19,17 @@ use super::shelf::duration_ms;
 /// A finalized recording, or why there is none.
 pub(super) struct Finish {
     recording: RecordingId,
-    result: Result<Metadata, FinalizeFailure>,
+    result: Result<Metadata, WriteError>,
+}
+
+/// Why a file could not be made.
+enum WriteError {
+    /// Nobody had a channel.
+    Empty,
+    /// A person must do something; the journal is kept.
+    Failed(String),
+    /// The same, because the disk is full.
+    DiskFull(String),
 }
 
 /// What a finalizing thread needs.
@@ -27,6 +38,7 @@ struct Work {
     /// The maps that the recorder's end has decided; None is for the journal to say, after a restart.
     maps: Option<Vec<(ParticipantId, MapStretch)>>,
     bit_depth: BitDepth,
+    reserve: Reserve,
 }
 
 impl Engine {
@@ -34,7 +46,7 @@ impl Engine {
     pub(super) fn finalize(&mut self, recording: RecordingId, maps: Vec<(ParticipantId, MapStretch)>) {
         let writer = self.parts.desk.writer.clone();
         self.make(recording, Some(maps), move |_| {
-            writer.close(recording).ok_or_else(|| FinalizeFailure::Failed("its journal could not be written".into()))
+            writer.close(recording).ok_or_else(|| WriteError::Failed("its journal could not be written".into()))
         });
     }
 
@@ -68,12 +80,12 @@ impl Engine {
         &mut self,
         recording: RecordingId,
         maps: Option<Vec<(ParticipantId, MapStretch)>>,
-        journal: impl FnOnce(&Path) -> Result<Journal, FinalizeFailure> + Send + 'static,
+        journal: impl FnOnce(&Path) -> Result<Journal, WriteError> + Send + 'static,
     ) {
-        let work = Work { folder: self.folder(recording), maps, bit_depth: self.parts.bit_depth };
+        let work = self.work(self.folder(recording), maps);
         let inbox = self.parts.inbox.clone();
         tokio::task::spawn_blocking(move || {
-            let result = journal(&work.folder).and_then(|journal| write(journal, work));
+            let result = journal(&work.folder).and_then(|journal| write_with_reserve(journal, &work));
             // The engine waits for this before it ends.
             drop(inbox.blocking_send(Input::Finished(Box::new(Finish { recording, result }))));
         });
@@ -88,13 +100,13 @@ impl Engine {
                 self.found_take(metadata, true);
             }
         }
-        let mut journals = Vec::new();
         for (recording, _) in folder::all(&self.parts.recordings)? {
             // The program ended between the tombstone and the removal.
             if self.parts.publisher.is_discarded(recording) {
                 folder::remove_all(&self.folder(recording))?;
             }
         }
+        let mut journals = Vec::new();
         for unfinished in folder::unfinished(&self.parts.recordings)? {
             match unfinished {
                 Unfinished::Take(metadata) if !recovered.contains(&metadata.id) => {
@@ -134,13 +146,17 @@ impl Engine {
         }
     }
 
+    fn work(&self, folder: PathBuf, maps: Option<Vec<(ParticipantId, MapStretch)>>) -> Work {
+        Work { folder, maps, bit_depth: self.parts.bit_depth, reserve: self.parts.reserve.clone() }
+    }
+
     pub(super) fn folder(&self, recording: RecordingId) -> PathBuf {
         self.parts.recordings.join(recording.to_string())
     }
 
     pub(super) fn finished(&mut self, finish: Finish) {
         let Finish { recording, result } = finish;
-        let result = result.map(|metadata| {
+        let result = result.map_err(FinalizeFailure::from).map(|metadata| {
             let finished = self.takes_off(&metadata);
             self.made.insert(recording, metadata);
             finished
@@ -201,26 +217,68 @@ async fn hand_in(publisher: &Publisher, folder: &Path, job: Job) -> Result<(), E
     folder::unmark_repairing(folder).map_err(failed)
 }
 
-fn open_journal(folder: &Path) -> Result<Journal, FinalizeFailure> {
-    Journal::open(&folder::journal_path(folder)).map_err(|error| FinalizeFailure::Failed(error.to_string()))
+fn open_journal(folder: &Path) -> Result<Journal, WriteError> {
+    Journal::open(&folder::journal_path(folder)).map_err(WriteError::from)
+}
+
+impl From<WriteError> for FinalizeFailure {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Empty => Self::Empty,
+            WriteError::Failed(reason) | WriteError::DiskFull(reason) => Self::Failed(reason),
+        }
+    }
+}
+
+impl From<JournalError> for WriteError {
+    fn from(error: JournalError) -> Self {
+        match error {
+            JournalError::DiskFull { .. } => Self::DiskFull(error.to_string()),
+            other => Self::Failed(other.to_string()),
+        }
+    }
+}
+
+impl From<FinalizeError> for WriteError {
+    fn from(error: FinalizeError) -> Self {
+        match error {
+            FinalizeError::Empty => Self::Empty,
+            FinalizeError::Journal(error) => error.into(),
+            FinalizeError::DiskFull { .. } => Self::DiskFull(error.to_string()),
+            other => Self::Failed(other.to_string()),
+        }
+    }
+}
+
+impl From<io::Error> for WriteError {
+    fn from(error: io::Error) -> Self {
+        if is_full(&error) { Self::DiskFull(error.to_string()) } else { Self::Failed(error.to_string()) }
+    }
+}
+
+/// Writes the file; once more, into the room that was held in reserve, if the disk is full.
+fn write_with_reserve(mut journal: Journal, work: &Work) -> Result<Metadata, WriteError> {
+    match write(&mut journal, work) {
+        Err(WriteError::DiskFull(reason)) => {
+            tracing::warn!(reason, "a recording is finished with what was held in reserve");
+            if work.reserve.release()? { write(&mut journal, work) } else { Err(WriteError::DiskFull(reason)) }
+        }
+        written => written,
+    }
 }
 
 /// Writes the file and its metadata, beside earlier versions of them.
-fn write(mut journal: Journal, work: Work) -> Result<Metadata, FinalizeFailure> {
-    let failed = |error: &dyn std::fmt::Display| FinalizeFailure::Failed(error.to_string());
-    let maps = note_maps(&mut journal, work.maps).map_err(|error| failed(&error))?;
+fn write(journal: &mut Journal, work: &Work) -> Result<Metadata, WriteError> {
+    let maps = note_maps(journal, work.maps.clone())?;
     let version = folder::Version::next(&work.folder);
     let out = version.take(&work.folder);
-    folder::remove_take(&work.folder, version).map_err(|error| failed(&error))?;
-    let mut options = FinalizeOptions::new(out, ChannelSpec::from_journal(&journal), software());
+    folder::remove_take(&work.folder, version)?;
+    let mut options = FinalizeOptions::new(out, ChannelSpec::from_journal(journal), software());
     options.bit_depth = work.bit_depth;
-    options.open_end = last_audio(&journal, &maps);
-    note_end(&mut journal, options.open_end).map_err(|error| failed(&error))?;
-    let finished = finalize(&journal, options).map_err(|error| match error {
-        FinalizeError::Empty => FinalizeFailure::Empty,
-        other => failed(&other),
-    })?;
-    folder::write_metadata(&work.folder, version, &finished.metadata).map_err(|error| failed(&error))?;
+    options.open_end = last_audio(journal, &maps);
+    note_end(journal, options.open_end)?;
+    let finished = finalize(journal, options)?;
+    folder::write_metadata(&work.folder, version, &finished.metadata)?;
     Ok(finished.metadata)
 }
 

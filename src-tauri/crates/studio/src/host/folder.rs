@@ -9,12 +9,14 @@
 //! | `submitted` | the upload queue has the first file |
 //! | `repairing` | the journal took something that is in no file yet |
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use roomtone_disk::{SystemDisk, write_whole};
 use roomtone_protocol::RecordingId;
-use roomtone_protocol::metadata::Metadata;
+use roomtone_protocol::metadata::{Metadata, SCHEMA};
+use serde::Deserialize;
 
 pub(super) fn journal_path(folder: &Path) -> PathBuf {
     folder.join("journal")
@@ -78,7 +80,7 @@ fn repairing_path(folder: &Path) -> PathBuf {
 
 /// Remembers that the journal may hold what no file has.
 pub(super) fn mark_repairing(folder: &Path) -> io::Result<()> {
-    File::create(repairing_path(folder))?.sync_all()
+    write_whole(&SystemDisk, &repairing_path(folder), b"")
 }
 
 /// The upload queue has a file with all that the journal holds.
@@ -92,12 +94,7 @@ fn submitted_path(folder: &Path) -> PathBuf {
 
 /// Keeps the metadata beside its take, so that a start after a crash finds them together.
 pub(super) fn write_metadata(folder: &Path, version: Version, metadata: &Metadata) -> io::Result<()> {
-    let path = version.metadata(folder);
-    let partial = path.with_extension("json.partial");
-    let bytes = serde_json::to_vec_pretty(metadata)?;
-    fs::write(&partial, bytes)?;
-    File::open(&partial)?.sync_all()?;
-    fs::rename(&partial, &path)
+    write_whole(&SystemDisk, &version.metadata(folder), &serde_json::to_vec_pretty(metadata)?)
 }
 
 /// The metadata beside the newest take; None if there is none, or none that is whole: then the journal makes it anew.
@@ -107,7 +104,18 @@ pub(super) fn read_metadata(folder: &Path) -> Option<Metadata> {
 
 fn read_version(folder: &Path, version: Version) -> Option<Metadata> {
     let bytes = fs::read(version.metadata(folder)).ok()?;
-    serde_json::from_slice(&bytes).ok()
+    serde_json::from_slice(&bytes).ok().filter(|metadata: &Metadata| metadata.schema <= SCHEMA)
+}
+
+/// Whether a later version of Roomtone finished it: then nothing here is touched.
+fn is_newer(folder: &Path) -> bool {
+    #[derive(Deserialize)]
+    struct Versioned {
+        schema: u32,
+    }
+    let schema = |path: PathBuf| Some(serde_json::from_slice::<Versioned>(&fs::read(path).ok()?).ok()?.schema);
+    let files = (1..).map(|number| Version(number).metadata(folder)).take_while(|path| path.exists());
+    files.filter_map(schema).any(|schema| schema > SCHEMA)
 }
 
 /// Removes a take whose metadata was never written: it is made anew.
@@ -117,7 +125,7 @@ pub(super) fn remove_take(folder: &Path, version: Version) -> io::Result<()> {
 
 /// Remembers that the upload queue has the take.
 pub(super) fn mark_submitted(folder: &Path) -> io::Result<()> {
-    File::create(submitted_path(folder))?.sync_all()
+    write_whole(&SystemDisk, &submitted_path(folder), b"")
 }
 
 /// Whether the upload queue was given a file.
@@ -158,6 +166,10 @@ pub(super) fn unfinished(recordings: &Path) -> io::Result<Vec<Unfinished>> {
     for (recording, folder) in all(recordings)? {
         if is_submitted(&folder) {
             found.extend(repairing_path(&folder).exists().then_some(Unfinished::Repair(recording)));
+            continue;
+        }
+        if is_newer(&folder) {
+            tracing::warn!(%recording, "a newer version of Roomtone finished this recording; it is left as it is");
             continue;
         }
         match read_metadata(&folder) {
@@ -201,6 +213,20 @@ mod tests {
         assert_eq!(unfinished(root.path()).unwrap(), [Unfinished::Repair(id)]);
         unmark_repairing(&folder).unwrap();
         assert_eq!(unfinished(root.path()).unwrap(), []);
+    }
+
+    #[test]
+    fn what_a_newer_version_finished_is_left_alone_and_what_is_torn_is_made_anew() {
+        let root = tempfile::tempdir().unwrap();
+        let id = RecordingId::from_bytes([7; 16]);
+        let folder = root.path().join(id.to_string());
+        fs::create_dir_all(journal_path(&folder)).unwrap();
+        let first = Version::FIRST.metadata(&folder);
+        fs::write(&first, br#"{"schema":2,"of":"another shape"}"#).unwrap();
+        assert_eq!(unfinished(root.path()).unwrap(), []);
+        assert_eq!(read_metadata(&folder), None);
+        fs::write(&first, br#"{"schema":1,"id"#).unwrap();
+        assert_eq!(unfinished(root.path()).unwrap(), [Unfinished::Journal(id, folder)]);
     }
 
     #[test]

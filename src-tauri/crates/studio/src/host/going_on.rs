@@ -101,6 +101,7 @@ struct Time {
     running_since: Option<ClockNs>,
 }
 
+/// What the edges of recorded time add up to, in order.
 fn time(edges: &[Interval], begun: ClockNs) -> Time {
     let mut time = Time { cuts: Vec::new(), recorded: Duration::ZERO, running_since: Some(begun) };
     for edge in edges {

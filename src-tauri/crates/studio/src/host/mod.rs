@@ -15,6 +15,7 @@ mod writer;
 use std::sync::Arc;
 use std::time::Duration;
 
+use roomtone_disk::{Reserve, SystemDisk};
 use roomtone_engine::{HostEvent, RecorderEnd, Setup};
 use roomtone_protocol::catalog::Reach;
 use roomtone_protocol::channel::Peer;
@@ -122,7 +123,9 @@ impl Host {
         };
         let (endpoint, mut relay_events) = RecorderEndpoint::start(config).await?;
         let recordings = data_dir.path("recordings");
-        let (writer, written) = Writer::start().map_err(|error| io(&recordings, &error))?;
+        let reserve = Reserve::new(data_dir.path("reserve"));
+        let (writer, written) =
+            Writer::start(Arc::new(SystemDisk), reserve.clone()).map_err(|error| io(&recordings, &error))?;
         let (inbox, queue) = mpsc::channel(INBOX);
         let (events, event_queue) = mpsc::channel(4_096);
         let forward = inbox.clone();
@@ -172,6 +175,7 @@ impl Host {
             own_relay: open.own_relay,
             publisher,
             recordings,
+            reserve,
             events,
             inbox: inbox.clone(),
         });

@@ -1,13 +1,15 @@
 //! The thread that owns the journals: an fsync may take most of a second, and nothing else may wait for it.
 
-use std::collections::HashMap;
-use std::path::PathBuf;
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread;
 use std::time::Duration;
 
 use roomtone_clock::now;
-use roomtone_packets::{Coverage, Record};
+use roomtone_disk::{Disk, Reserve};
+use roomtone_packets::{Coverage, Packet, Record};
 use roomtone_protocol::{ParticipantId, RecordingId};
 use roomtone_recorder::{Journal, JournalError, RecordingHeader};
 use tokio::sync::{mpsc, oneshot};
@@ -18,6 +20,10 @@ const QUEUE: usize = 8_192;
 
 /// How often what is dirty goes to the disk for good.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
+
+/// Syncs in a row that may fail before a recording is given up: a disk that takes nothing for ten seconds is gone, and
+/// what people say meanwhile is still in their spools.
+const PATIENCE: u32 = 10;
 
 /// What the thread does.
 enum Job {
@@ -34,6 +40,11 @@ pub(super) enum Written {
     Open { recording: RecordingId },
     /// This much of a track is on the disk for good.
     Durable { recording: RecordingId, participant: ParticipantId, coverage: Coverage },
+    /// Writing failed and goes on: of a track, only this much is left. The rest is to be asked for again.
+    Forgotten { recording: RecordingId, participant: ParticipantId, coverage: Coverage },
+    /// The disk is full: the recording must end. Its end is written with room that was held in reserve. Told once a
+    /// recording.
+    DiskFull { recording: RecordingId },
     /// A journal cannot be written (any more). It is told once a recording.
     Failed { recording: RecordingId, error: JournalError },
 }
@@ -45,11 +56,15 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start() -> std::io::Result<(Self, mpsc::UnboundedReceiver<Written>)> {
+    /// Starts the thread. `reserve` is room on the disk that the journals are on.
+    pub(super) fn start(
+        disk: Arc<dyn Disk>,
+        reserve: Reserve,
+    ) -> std::io::Result<(Self, mpsc::UnboundedReceiver<Written>)> {
         let (jobs, queue) = sync_channel(QUEUE);
-        // Unbounded and yet small: a message a track and second.
+        // Unbounded and yet small: a few messages a track and second.
         let (tell, told) = mpsc::unbounded_channel();
-        let writing = Writing { journals: HashMap::new(), tell, synced_ns: now().0 };
+        let writing = Writing { disk, journals: HashMap::new(), reserve, tell, synced_ns: now().0 };
         thread::Builder::new().name("journal".into()).spawn(move || writing.run(&queue))?;
         Ok((Self { jobs }, told))
     }
@@ -74,7 +89,7 @@ impl Writer {
         self.push(Job::Note { recording, record })
     }
 
-    /// Syncs the journal and gives it back; None if it failed before or now. Blocks while the disk is behind.
+    /// Syncs the journal and gives it back; None if it failed for good before. Blocks while the disk is behind.
     pub(super) fn close(&self, recording: RecordingId) -> Option<Journal> {
         let (done, journal) = oneshot::channel();
         self.jobs.send(Job::Close { recording, done }).ok()?;
@@ -90,13 +105,35 @@ impl Writer {
 }
 
 struct Writing {
-    journals: HashMap<RecordingId, Journal>,
+    disk: Arc<dyn Disk>,
+    journals: HashMap<RecordingId, Open>,
+    reserve: Reserve,
     tell: mpsc::UnboundedSender<Written>,
     synced_ns: i64,
 }
 
+/// A recording that is being written.
+struct Open {
+    journal: Journal,
+    /// Writing failed, and is tried again with the next sync. Packets that come in between are dropped.
+    resting: bool,
+    /// Whose packets were dropped since the last sync.
+    dropped: BTreeSet<ParticipantId>,
+    /// Syncs in a row that failed.
+    failed_syncs: u32,
+    /// [`Written::DiskFull`] was told.
+    full: bool,
+}
+
+impl Open {
+    fn new(journal: Journal) -> Self {
+        Self { journal, resting: false, dropped: BTreeSet::new(), failed_syncs: 0, full: false }
+    }
+}
+
 impl Writing {
     fn run(mut self, queue: &Receiver<Job>) {
+        self.hold_reserve();
         loop {
             match queue.recv_timeout(SYNC_EVERY) {
                 Ok(job) => self.work(job),
@@ -114,36 +151,72 @@ impl Writing {
 
     fn work(&mut self, job: Job) {
         match job {
-            Job::Open { recording, folder, header } => match Journal::create(&folder, *header) {
-                Ok(journal) => {
-                    self.journals.insert(recording, journal);
-                    self.tell(Written::Open { recording });
-                }
-                Err(error) => self.fail(recording, error),
-            },
+            Job::Open { recording, folder, header } => self.open(recording, &folder, &header),
             Job::Adopt { recording, journal } => {
-                self.journals.insert(recording, *journal);
+                self.journals.insert(recording, Open::new(*journal));
+            }
+            Job::Append { recording, participant, record: Record::Packet(packet) } => {
+                self.packet(recording, participant, packet);
             }
             Job::Append { recording, participant, record } => {
-                if let Some(Err(error)) =
-                    self.journals.get_mut(&recording).map(|journal| journal.append(participant, &record))
-                {
-                    self.fail(recording, error);
-                }
+                self.write(recording, |journal| journal.append(participant, &record).map(drop));
             }
             Job::Note { recording, record } => {
-                if let Some(Err(error)) = self.journals.get_mut(&recording).map(|journal| journal.note(&record)) {
-                    self.fail(recording, error);
-                }
+                self.write(recording, |journal| journal.note(&record));
             }
             Job::Close { recording, done } => {
                 self.sync_one(recording);
-                if let Some(journal) = self.journals.remove(&recording) {
+                if let Some(open) = self.journals.remove(&recording) {
                     // Whoever asked waits for nothing else; if it is gone, the journal on the disk speaks for itself.
-                    drop(done.send(journal));
+                    drop(done.send(open.journal));
                 }
             }
         }
+    }
+
+    fn open(&mut self, recording: RecordingId, folder: &Path, header: &RecordingHeader) {
+        if self.journals.is_empty() {
+            // An earlier recording may have used it up; by now there may be room again.
+            self.hold_reserve();
+        }
+        let create = || Journal::create_on(Arc::clone(&self.disk), folder, header.clone());
+        let created = create().or_else(|error| match error {
+            JournalError::DiskFull { .. } if self.release_reserve() => create(),
+            other => Err(other),
+        });
+        match created {
+            Ok(journal) => {
+                self.journals.insert(recording, Open::new(journal));
+                self.tell(Written::Open { recording });
+            }
+            Err(error) => self.fail(recording, error),
+        }
+    }
+
+    /// Writes a packet. One that cannot be written is dropped and asked for again.
+    fn packet(&mut self, recording: RecordingId, participant: ParticipantId, packet: Packet) {
+        let rests = self.journals.get(&recording).is_some_and(|open| open.resting);
+        let record = Record::Packet(packet);
+        let written = !rests && self.write(recording, |journal| journal.append(participant, &record).map(drop));
+        if !written && let Some(open) = self.journals.get_mut(&recording) {
+            open.dropped.insert(participant);
+        }
+    }
+
+    /// Writes a record; once more, in another file, if that fails; whether it is written. A note that failed both times
+    /// is kept by the journal.
+    fn write(&mut self, recording: RecordingId, write: impl Fn(&mut Journal) -> Result<(), JournalError>) -> bool {
+        let Some(open) = self.journals.get_mut(&recording) else { return false };
+        let Err(error) = write(&mut open.journal) else { return true };
+        self.trouble(recording, &error);
+        let Some(open) = self.journals.get_mut(&recording) else { return false };
+        let again = write(&mut open.journal);
+        if let Err(error) = &again {
+            open.resting = true;
+            self.trouble(recording, error);
+        }
+        self.tell_forgotten(recording);
+        again.is_ok()
     }
 
     fn sync(&mut self) {
@@ -152,19 +225,78 @@ impl Writing {
     }
 
     fn sync_one(&mut self, recording: RecordingId) {
-        let Some(journal) = self.journals.get_mut(&recording) else { return };
-        if let Err(error) = journal.sync() {
-            self.fail(recording, error);
-            return;
+        let Some(open) = self.journals.get_mut(&recording) else { return };
+        let synced = open.journal.sync();
+        // On a full disk, what failed just now goes into the reserve.
+        let synced = synced.or_else(|error| {
+            self.trouble(recording, &error);
+            self.journals.get_mut(&recording).map_or(Ok(()), |open| open.journal.sync())
+        });
+        let Some(open) = self.journals.get_mut(&recording) else { return };
+        match synced {
+            Ok(()) => {
+                open.failed_syncs = 0;
+                open.resting = false;
+            }
+            Err(error) => {
+                open.failed_syncs += 1;
+                open.resting = true;
+                if open.failed_syncs >= PATIENCE {
+                    return self.fail(recording, error);
+                }
+                self.trouble(recording, &error);
+            }
         }
-        let durable: Vec<_> =
-            journal.participants().map(|participant| (participant, journal.durable(participant).clone())).collect();
-        for (participant, coverage) in durable {
+        self.tell_forgotten(recording);
+        self.tell_durable(recording);
+    }
+
+    /// Writing failed and is tried again.
+    fn trouble(&mut self, recording: RecordingId, error: &JournalError) {
+        tracing::warn!(%recording, %error, "a journal goes on in another file");
+        if matches!(error, JournalError::DiskFull { .. }) {
+            self.release_reserve();
+            let told = self.journals.get_mut(&recording).is_some_and(|open| std::mem::replace(&mut open.full, true));
+            if !told {
+                self.tell(Written::DiskFull { recording });
+            }
+        }
+    }
+
+    fn tell_durable(&self, recording: RecordingId) {
+        let Some(open) = self.journals.get(&recording) else { return };
+        for participant in open.journal.participants() {
+            let coverage = open.journal.durable(participant).clone();
             self.tell(Written::Durable { recording, participant, coverage });
         }
     }
 
-    /// A journal that failed once is not written to again: what a failed fsync left on the disk is unknown.
+    /// What is left of the tracks that lost something, for whoever believes that there is more.
+    fn tell_forgotten(&mut self, recording: RecordingId) {
+        let Some(open) = self.journals.get_mut(&recording) else { return };
+        let mut concerned = std::mem::take(&mut open.dropped);
+        concerned.extend(open.journal.take_forgotten());
+        for participant in concerned {
+            let coverage = open.journal.coverage(participant).clone();
+            drop(self.tell.send(Written::Forgotten { recording, participant, coverage }));
+        }
+    }
+
+    fn hold_reserve(&self) {
+        if let Err(error) = self.reserve.hold() {
+            tracing::warn!(%error, "there is no room for a reserve; a disk that fills up may cost a recording its end");
+        }
+    }
+
+    /// Gives the reserve free; whether there was one.
+    fn release_reserve(&self) -> bool {
+        self.reserve.release().unwrap_or_else(|error| {
+            tracing::error!(%error, "the reserve cannot be given free");
+            false
+        })
+    }
+
+    /// A journal that nothing can be written to any more is given up; what it holds is kept.
     fn fail(&mut self, recording: RecordingId, error: JournalError) {
         tracing::error!(%recording, %error, "a journal cannot be written");
         self.journals.remove(&recording);
@@ -176,3 +308,6 @@ impl Writing {
         drop(self.tell.send(written));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,19 +1,24 @@
 //! The loop around one participant: microphone, link, door and orders come in, and what its end of the room wants is done.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use roomtone_capture::{Capture, CaptureEvent, Spool};
-use roomtone_clock::now;
+use roomtone_clock::{now, wall_ns};
 use roomtone_engine::{ParticipantEnd, ParticipantEvent, ParticipantInput, ParticipantOutput};
 use roomtone_protocol::channel::{Answer, ToParticipant, ToRecorder};
 use roomtone_protocol::{CommandId, ErrorReport};
 use roomtone_transport::{LinkEvent, ParticipantEndpoint, ParticipantEvent as DoorEvent, ParticipantLink};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::{MissedTickBehavior, interval};
 
 use super::Order;
 use crate::deadline::reached;
 use crate::outbox::Outbox;
 use crate::random;
+
+/// How often the spool is looked through for what has been kept for too long.
+const EXPIRY: Duration = Duration::from_secs(3600);
 
 /// Periodic events are dropped when whoever reads them is this far behind.
 const PERIODIC_RESERVE: usize = 128;
@@ -74,6 +79,8 @@ impl Engine {
         mut captured: mpsc::Receiver<CaptureEvent>,
         mut orders: mpsc::Receiver<Order>,
     ) {
+        let mut expiry = interval(EXPIRY);
+        expiry.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut capturing = self.capture.is_some();
         let ended = loop {
             if let Some(ended) = self.ended.take() {
@@ -95,6 +102,7 @@ impl Engine {
                     // Every handle is gone: nobody can say goodbye any more, and nobody needs this participant.
                     None => break Ended { reason: "dropped".into(), error: None, goodbye: false },
                 },
+                _ = expiry.tick() => self.handle(ParticipantInput::Expire { wall_ns: wall_ns() }),
                 () = reached(deadline) => self.handle(ParticipantInput::Tick),
             }
         };

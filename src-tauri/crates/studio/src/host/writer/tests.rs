@@ -1,0 +1,189 @@
+use roomtone_disk::{Fault, SimulatedDisk};
+use roomtone_packets::{Interval, IntervalEdge};
+use roomtone_protocol::{ClockNs, IndexRange, RoomId, SampleIndex, SegmentId, SegmentKey, WakeEpoch};
+
+use super::*;
+
+const ADA: ParticipantId = ParticipantId::from_bytes([0xad; 16]);
+const RECORDING: RecordingId = RecordingId::from_bytes([1; 16]);
+const SEGMENT: SegmentKey = SegmentKey { epoch: WakeEpoch(1), segment: SegmentId(0) };
+
+/// A writer whose thread is the test.
+struct Stage {
+    disk: SimulatedDisk,
+    writing: Writing,
+    told: mpsc::UnboundedReceiver<Written>,
+    reserve: Reserve,
+    _place: tempfile::TempDir,
+}
+
+impl Stage {
+    /// With one recording begun, and the first `packets` of Ada's written and synced.
+    fn new(packets: u64) -> Self {
+        let place = tempfile::tempdir().unwrap();
+        let reserve = Reserve::new(place.path().join("reserve"));
+        reserve.hold().unwrap();
+        let (tell, told) = mpsc::unbounded_channel();
+        let disk = SimulatedDisk::new();
+        let writing = Writing {
+            disk: Arc::new(disk.clone()),
+            journals: HashMap::new(),
+            reserve: reserve.clone(),
+            tell,
+            synced_ns: 0,
+        };
+        let mut stage = Self { disk, writing, told, reserve, _place: place };
+        stage.begin();
+        (0..packets).for_each(|n| stage.packet(n));
+        stage.writing.sync();
+        stage.tidings();
+        stage
+    }
+
+    fn begin(&mut self) {
+        let header = RecordingHeader {
+            recording: RECORDING,
+            room_id: RoomId::from_bytes([2; 16]),
+            room: "Studio".to_owned(),
+            title: None,
+            started_by: None,
+        };
+        let folder = PathBuf::from("/data/recordings/one/journal");
+        self.writing.work(Job::Open { recording: RECORDING, folder, header: Box::new(header) });
+    }
+
+    fn packet(&mut self, n: u64) {
+        let packet = Packet { segment: SEGMENT, index: SampleIndex(n * 960), samples: 960, opus: vec![n as u8; 40] };
+        self.writing.work(Job::Append { recording: RECORDING, participant: ADA, record: Record::Packet(packet) });
+    }
+
+    fn stop(&mut self) {
+        let stop = Interval { edge: IntervalEdge::Stop, at: ClockNs(9), wall_ns: 9 };
+        self.writing.work(Job::Note { recording: RECORDING, record: Record::Interval(stop) });
+    }
+
+    fn fail_next(&self, operations: u64, fault: Fault) {
+        self.disk.fail(self.disk.operations()..self.disk.operations().saturating_add(operations), fault);
+    }
+
+    /// What was told, as words: `durable 3` means packets 0 to 3.
+    fn tidings(&mut self) -> Vec<String> {
+        let told = std::iter::from_fn(|| self.told.try_recv().ok());
+        let words = told.map(|written| match written {
+            Written::Open { .. } => "open".to_owned(),
+            Written::Durable { coverage, .. } => format!("durable {}", packets(&coverage)),
+            Written::Forgotten { coverage, .. } => format!("left {}", packets(&coverage)),
+            Written::DiskFull { .. } => "full".to_owned(),
+            Written::Failed { .. } => "failed".to_owned(),
+        });
+        words.collect()
+    }
+
+    fn close(mut self) -> Option<Journal> {
+        let (done, mut journal) = oneshot::channel();
+        self.writing.work(Job::Close { recording: RECORDING, done });
+        journal.try_recv().ok()
+    }
+}
+
+/// How many of the first packets a coverage holds.
+fn packets(coverage: &Coverage) -> u64 {
+    let held = |n: u64| IndexRange { segment: SEGMENT, from: SampleIndex(0), to: SampleIndex(n * 960) };
+    (0..).take_while(|&n| coverage.covers(held(n + 1))).count() as u64
+}
+
+#[test]
+fn after_an_error_it_goes_on_in_another_file_and_what_was_lost_is_told() {
+    let mut stage = Stage::new(3);
+    stage.packet(3);
+    stage.fail_next(1, Fault::Io { written: 300 });
+    stage.packet(4);
+    assert_eq!(stage.tidings(), ["left 3"]);
+    stage.packet(3);
+    stage.packet(4);
+    stage.writing.sync();
+    assert_eq!(stage.tidings(), ["durable 5"]);
+    assert_eq!(packets(stage.close().unwrap().durable(ADA)), 5);
+}
+
+#[test]
+fn a_sync_that_fails_is_told_as_what_is_left() {
+    let mut stage = Stage::new(3);
+    stage.packet(3);
+    stage.fail_next(1, Fault::Io { written: 0 });
+    stage.writing.sync();
+    assert_eq!(stage.tidings(), ["left 3", "durable 3"]);
+}
+
+#[test]
+fn packets_that_come_while_nothing_can_be_written_are_told_as_missing() {
+    let mut stage = Stage::new(3);
+    stage.fail_next(u64::MAX, Fault::Io { written: 0 });
+    (3..200).for_each(|n| stage.packet(n));
+    let attempts = stage.disk.operations();
+    stage.packet(200);
+    assert_eq!(stage.disk.operations(), attempts, "a disk that fails is not tried with every packet");
+    stage.stop();
+    stage.writing.sync();
+    assert_eq!(stage.tidings(), ["left 3", "durable 3"]);
+    stage.disk.mend();
+    stage.writing.sync();
+    assert_eq!(stage.tidings(), ["durable 3"]);
+    (3..9).for_each(|n| stage.packet(n));
+    let journal = stage.close().unwrap();
+    assert_eq!(packets(journal.durable(ADA)), 9);
+    assert_eq!(journal.notes().intervals.len(), 1, "the end, which was noted while nothing could be written");
+}
+
+#[test]
+fn a_full_disk_ends_the_recording_with_what_was_held_in_reserve() {
+    let mut stage = Stage::new(3);
+    stage.packet(3);
+    assert!(stage.reserve.is_held());
+    stage.fail_next(1, Fault::Full { written: 500 });
+    stage.packet(4);
+    assert!(!stage.reserve.is_held());
+    assert_eq!(stage.tidings(), ["full"], "what was there before counts as durable");
+    stage.fail_next(1, Fault::Full { written: 0 });
+    stage.packet(5);
+    stage.stop();
+    stage.writing.sync();
+    assert_eq!(stage.tidings(), ["durable 6"], "it is told once");
+    let journal = stage.close().unwrap();
+    assert_eq!((packets(journal.durable(ADA)), journal.notes().intervals.len()), (6, 1));
+}
+
+#[test]
+fn a_recording_begins_on_a_full_disk_if_the_reserve_has_room() {
+    let mut stage = Stage::new(0);
+    stage.writing.journals.clear();
+    stage.disk.power_cut(roomtone_disk::Cut::Dropped);
+    stage.disk.remove(std::path::Path::new("/data/recordings/one/journal/recording.rtj")).unwrap();
+    // The file's first bytes.
+    stage.disk.fail(stage.disk.operations()..stage.disk.operations() + 6, Fault::Full { written: 0 });
+    stage.begin();
+    assert_eq!(stage.tidings(), ["failed"], "nor can it be made later");
+    assert!(!stage.reserve.is_held());
+    stage.disk.mend();
+    stage.begin();
+    assert_eq!(stage.tidings(), ["open"]);
+    assert!(stage.reserve.is_held(), "there is room again");
+}
+
+#[test]
+fn a_disk_that_stays_broken_fails_the_recording_and_keeps_it() {
+    let mut stage = Stage::new(3);
+    stage.fail_next(u64::MAX, Fault::Io { written: 0 });
+    for _ in 1..PATIENCE {
+        stage.packet(3);
+        stage.writing.sync();
+        assert!(!stage.tidings().contains(&"failed".to_owned()));
+    }
+    stage.packet(3);
+    stage.writing.sync();
+    assert_eq!(stage.tidings(), ["failed"]);
+    let disk = stage.disk.clone();
+    assert!(stage.close().is_none());
+    let journal = Journal::open_on(Arc::new(disk), std::path::Path::new("/data/recordings/one/journal")).unwrap();
+    assert_eq!(packets(journal.coverage(ADA)), 3);
+}

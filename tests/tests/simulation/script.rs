@@ -1,0 +1,122 @@
+//! What people, machines and networks do in one session, drawn from a seed.
+
+use roomtone_protocol::metadata::GapCause;
+
+use crate::clocks::True;
+use crate::random::Random;
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Action {
+    /// Somebody starts the program.
+    Arrive(usize),
+    /// Says goodbye.
+    Leave(usize),
+    /// Presses Record.
+    Start(usize),
+    Stop(usize),
+    /// Nothing comes through to or from somebody for so many seconds.
+    Outage(usize, f64),
+    /// The program dies and is started again.
+    Crash(usize, f64),
+    /// The program dies, and nobody starts it again.
+    Vanish(usize),
+    /// The lid is closed for so many seconds.
+    Sleep(usize, f64),
+    /// Something else has all processors.
+    Starve(usize, f64),
+    /// The device delivers nothing.
+    Stall(usize, f64, GapCause),
+    StarveHost(f64),
+    StallDisk(f64),
+    KillHost {
+        down: f64,
+        wipe: bool,
+    },
+    RestartRelay(f64),
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Script {
+    pub(crate) people: usize,
+    /// How wrong devices are at most, in parts per million.
+    pub(crate) device_ppm: f64,
+    /// Who has nothing between themselves and the recorder.
+    pub(crate) perfect_network: Vec<usize>,
+    /// In order of time.
+    pub(crate) actions: Vec<(True, Action)>,
+    /// When it is all over.
+    pub(crate) end: True,
+}
+
+impl std::fmt::Display for Script {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} people, {:?} with a perfect network", self.people, self.perfect_network)?;
+        self.actions.iter().try_for_each(|(at, action)| write!(f, "\n{:9.3} {action:?}", at.as_seconds()))
+    }
+}
+
+/// After the last Stop: patience, repairs, uploads.
+const AFTERMATH_S: f64 = 110.0;
+
+impl Script {
+    pub(crate) fn any(seed: u64) -> Self {
+        let mut random = Random::new(seed);
+        let people = 2 + random.below(3);
+        let length = random.between(40.0, 180.0);
+        let mut actions = Vec::new();
+        for person in 0..people {
+            let late = person > 0 && random.chance(0.3);
+            let at = if late { random.between(5.0, length) } else { random.between(0.5, 4.0) };
+            actions.push((at, Action::Arrive(person)));
+        }
+        actions.push((random.between(6.0, 15.0), Action::Start(0)));
+        if random.chance(0.3) {
+            actions.push((random.between(20.0, length), Action::Start(random.below(people))));
+        }
+        // Calm sessions exist, too.
+        let troubles = if random.chance(0.15) { 0 } else { 1 + random.below(6) };
+        for _ in 0..troubles {
+            let at = random.between(3.0, length + 3.0);
+            let action = trouble(&mut random, people);
+            if let Action::Leave(person) = action
+                && random.chance(0.5)
+            {
+                actions.push((at + random.between(12.0, 40.0), Action::Arrive(person)));
+            }
+            actions.push((at, action));
+        }
+        // Whoever is there stops it; who is not cannot.
+        for person in 0..people {
+            actions.push((length + 4.0 + person as f64 * 16.0, Action::Stop(person)));
+        }
+        actions.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let end = True::seconds(length + 4.0 + people as f64 * 16.0 + 130.0 + AFTERMATH_S);
+        let actions = actions.into_iter().map(|(at, action)| (True::seconds(at), action)).collect();
+        let perfect_network = if random.chance(0.5) { vec![0] } else { Vec::new() };
+        Self { people, device_ppm: DEVICE_PPM, perfect_network, actions, end }
+    }
+}
+
+/// The worst devices.
+const DEVICE_PPM: f64 = 1_000.0;
+
+fn trouble(random: &mut Random, people: usize) -> Action {
+    let person = random.below(people);
+    match random.below(14) {
+        0..=2 => Action::Outage(person, random.between(0.2, 20.0)),
+        3 => Action::Outage(person, random.between(20.0, 150.0)),
+        4 => Action::Leave(person),
+        5 => Action::Crash(person, random.between(0.5, 30.0)),
+        6 => Action::Vanish(person),
+        7 => Action::Sleep(person, random.between(1.0, 60.0)),
+        8 => Action::Starve(person, random.between(1.0, 10.0)),
+        9 => {
+            let cause = if random.chance(0.5) { GapCause::CaptureStall } else { GapCause::DeviceChange };
+            Action::Stall(person, random.between(0.1, 10.0), cause)
+        }
+        10 => Action::StarveHost(random.between(1.0, 10.0)),
+        11 => Action::StallDisk(random.between(1.0, 12.0)),
+        12 => Action::KillHost { down: random.between(1.0, 30.0), wipe: random.chance(0.2) },
+        _ => Action::RestartRelay(random.between(1.0, 20.0)),
+    }
+}

@@ -1,0 +1,206 @@
+//! What happens on participants' machines.
+
+use roomtone_engine::{ParticipantInput, ParticipantOutput};
+use roomtone_packets::{Scanned, Scanner, encode};
+use roomtone_protocol::channel::{Command, ToRecorder};
+use roomtone_protocol::metadata::GapCause;
+use roomtone_protocol::signal::MemberChange;
+
+use super::{Happening, RelayNews, Up, World};
+use crate::clocks::{MS, SECOND, True};
+use crate::person::command_id;
+use crate::truth::Silence;
+
+/// From the last sample of a packet until the program has it.
+const ENCODING: i64 = 5 * MS;
+
+impl World {
+    pub(super) fn person_starts(&mut self, person: usize) {
+        if self.people[person].gone || self.people[person].program.is_some() {
+            return;
+        }
+        self.people[person].start(self.now);
+        self.device_delivers(person, None);
+        let (epoch, soon) = (self.people[person].epoch, self.some(0.1, 1.0));
+        self.after(soon, Happening::Connect { person, epoch });
+        self.after(SECOND / 5, Happening::Relay { news: RelayNews::Member(person, MemberChange::Joined) });
+        self.tell_person(person, ParticipantInput::Tick);
+    }
+
+    /// The program is killed, or the computer is.
+    pub(super) fn person_dies(&mut self, person: usize) {
+        if self.people[person].program.is_none() {
+            return;
+        }
+        self.device_stops(person, Silence::Crash);
+        self.silence(person);
+        let one = &self.people[person];
+        for (recording, truth) in self.truth.recordings.iter_mut().filter(|(_, truth)| !truth.checked) {
+            let said = self.truth.people[person].said.iter().rev().take_while(|said| said.to >= truth.from);
+            let lost = said.filter(|said| !one.disk.holds(*recording, said.segment, said.index));
+            truth.died.extend(lost.map(|said| (person, *said)));
+        }
+        self.people[person].program = None;
+    }
+
+    pub(super) fn device_delivers(&mut self, person: usize, cause: Option<GapCause>) {
+        let now = self.now;
+        let one = &mut self.people[person];
+        let Some(program) = &mut one.program else { return };
+        if program.microphone.is_running() {
+            return;
+        }
+        let events = program.microphone.begin(now, &one.clock, cause);
+        if let Some(silent) = self.truth.people[person].silent.last_mut() {
+            silent.1 = now;
+        }
+        for event in events {
+            self.tell_person(person, ParticipantInput::Captured(event));
+        }
+        self.next_packet(person);
+    }
+
+    /// Whether it delivered until now.
+    pub(super) fn device_stops(&mut self, person: usize, why: Silence) -> bool {
+        let Some(program) = &mut self.people[person].program else { return false };
+        if !program.microphone.is_running() {
+            return false;
+        }
+        program.microphone.end();
+        let from = self.truth.people[person].said.last().map_or(self.now, |said| said.to);
+        self.truth.people[person].silent.push((from, True(i64::MAX), why));
+        true
+    }
+
+    fn next_packet(&mut self, person: usize) {
+        let epoch = self.people[person].epoch;
+        let next = self.people[person].program.as_ref().and_then(|program| program.microphone.next_at());
+        if let Some(at) = next {
+            self.at(at.plus(ENCODING), Happening::Captured { person, epoch });
+        }
+    }
+
+    pub(super) fn captured(&mut self, person: usize, epoch: u32) {
+        if !self.runs(person, epoch) {
+            return;
+        }
+        let name = u8::try_from(person).expect("few people");
+        let one = &mut self.people[person];
+        let Some(program) = &mut one.program else { return };
+        // A device that was stopped and delivers again has its own packets due.
+        if program.microphone.next_at().is_none_or(|at| at > self.now) {
+            return;
+        }
+        let Some((said, events)) = program.microphone.packet(&mut self.random, name, &one.clock) else { return };
+        self.truth.people[person].said.push(said);
+        for event in events {
+            self.tell_person(person, ParticipantInput::Captured(event));
+        }
+        self.next_packet(person);
+    }
+
+    /// The lid is closed: nothing runs, nothing is captured, and clocks go on.
+    pub(super) fn sleep(&mut self, person: usize, seconds: f64) {
+        let epoch = self.people[person].epoch;
+        if !self.device_stops(person, Silence::Device(GapCause::CaptureStall)) {
+            return;
+        }
+        let until = self.now.plus(True::seconds(seconds).0);
+        self.people[person].frozen_until = self.people[person].frozen_until.max(until);
+        self.people[person].network.add_outage(self.now, until);
+        if seconds > 8.0 {
+            self.silence(person);
+        }
+        self.at(until, Happening::DeviceReturns { person, epoch, cause: GapCause::CaptureStall });
+    }
+
+    pub(super) fn request(&mut self, person: usize, command: Command) {
+        if self.people[person].program.is_some() {
+            self.requests += 1;
+            let id = command_id(person, self.requests);
+            self.tell_person(person, ParticipantInput::Request { id, command });
+        }
+    }
+
+    /// Tells somebody's end what happened, and does what it wants.
+    pub(super) fn tell_person(&mut self, person: usize, input: ParticipantInput) {
+        let now = self.people[person].clock.at(self.now);
+        let Some(program) = &mut self.people[person].program else { return };
+        program.end.handle(now, input);
+        let outputs: Vec<_> = std::iter::from_fn(|| program.end.poll_output()).collect();
+        for output in outputs {
+            self.person_wants(person, output);
+        }
+        self.tick_person(person);
+    }
+
+    fn tick_person(&mut self, person: usize) {
+        let one = &mut self.people[person];
+        let Some(program) = &mut one.program else { return };
+        let Some(deadline) = program.end.next_deadline() else { return };
+        let at = one.clock.when(deadline);
+        if program.tick.is_none_or(|tick| at < tick || tick <= self.now) {
+            program.tick = Some(at);
+            let epoch = one.epoch;
+            self.at(at, Happening::PersonTick { person, epoch });
+        }
+    }
+
+    fn person_wants(&mut self, person: usize, output: ParticipantOutput) {
+        let link = self.people[person].link();
+        match output {
+            ParticipantOutput::Send(message) => self.if_linked(person, link, Up::Message(message)),
+            ParticipantOutput::Media { timestamp, opus } => {
+                self.if_linked(person, link, Up::Media { timestamp, opus });
+            }
+            ParticipantOutput::Bulk(records) => {
+                for message in pieces(&records) {
+                    self.if_linked(person, link, Up::Bulk(message));
+                }
+            }
+            ParticipantOutput::StopCapture => {
+                self.device_stops(person, Silence::Left);
+            }
+            ParticipantOutput::End { goodbye, .. } => {
+                self.device_stops(person, Silence::Left);
+                if goodbye {
+                    self.if_linked(person, link, Up::Message(ToRecorder::Leave));
+                }
+                if self.people[person].network.outage_at(self.now).is_none() {
+                    if let Some(link) = link {
+                        self.after(SECOND, Happening::HostGivesUp { person, link });
+                    }
+                    self.after(SECOND * 2, Happening::Relay { news: RelayNews::Member(person, MemberChange::Left) });
+                }
+                self.people[person].program = None;
+            }
+            ParticipantOutput::Event(_)
+            | ParticipantOutput::Level(_)
+            | ParticipantOutput::MuteCapture { .. }
+            | ParticipantOutput::Answer { .. } => {}
+        }
+    }
+
+    fn if_linked(&mut self, person: usize, link: Option<u32>, what: Up) {
+        if let Some(link) = link {
+            self.send_up(person, link, what);
+        }
+    }
+}
+
+/// Whole records in messages of about 16 KB, as the transport cuts them: with real sound that is about 48 packets.
+fn pieces(records: &[u8]) -> Vec<Vec<u8>> {
+    let mut scanner = Scanner::default();
+    scanner.push(records);
+    let scanned: Vec<_> = std::iter::from_fn(|| scanner.next_scanned()).collect();
+    let piece = |piece: &[Scanned]| {
+        let mut message = Vec::new();
+        for scanned in piece {
+            if let Scanned::Record { record, .. } = scanned {
+                encode(record, &mut message);
+            }
+        }
+        message
+    };
+    scanned.chunks(48).map(piece).collect()
+}
