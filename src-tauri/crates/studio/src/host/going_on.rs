@@ -58,7 +58,7 @@ pub(super) fn read(folder: &Path, recording: RecordingId) -> Result<Option<InPro
     if edges.iter().any(|edge| edge.edge == IntervalEdge::Stop) || moved(start, moment()) != 0 {
         return Ok(None);
     }
-    let (cuts, recorded, running_since) = time(edges, start.at);
+    let Time { cuts, recorded, running_since } = time(edges, start.at);
     let mut last_there = edges.iter().map(|edge| edge.at).max().unwrap_or(start.at);
     let mut tracks = Vec::new();
     for participant in journal.participants() {
@@ -90,27 +90,37 @@ pub(super) fn read(folder: &Path, recording: RecordingId) -> Result<Option<InPro
     Ok(Some(InProgress { going_on: GoingOn { continued, cuts, tracks }, journal }))
 }
 
-/// The pauses of a recording, the time recorded before the last resumption, and since when it runs.
-fn time(edges: &[Interval], begun: ClockNs) -> (Vec<(ClockNs, Option<ClockNs>)>, Duration, Option<ClockNs>) {
-    let mut cuts: Vec<(ClockNs, Option<ClockNs>)> = Vec::new();
-    let (mut recorded, mut since) = (Duration::ZERO, Some(begun));
+/// The time of a recording in progress.
+#[derive(Debug, PartialEq)]
+struct Time {
+    /// Pauses: from, until.
+    cuts: Vec<(ClockNs, Option<ClockNs>)>,
+    /// Recorded before `running_since`.
+    recorded: Duration,
+    /// None while it is paused.
+    running_since: Option<ClockNs>,
+}
+
+/// What the edges of recorded time add up to, in order.
+fn time(edges: &[Interval], begun: ClockNs) -> Time {
+    let mut time = Time { cuts: Vec::new(), recorded: Duration::ZERO, running_since: Some(begun) };
     for edge in edges {
-        match (edge.edge, since) {
+        match (edge.edge, time.running_since) {
             (IntervalEdge::Pause, Some(from)) => {
-                recorded += Duration::from_nanos(u64::try_from(edge.at.0 - from.0).unwrap_or(0));
-                since = None;
-                cuts.push((edge.at, None));
+                time.recorded += Duration::from_nanos(u64::try_from(edge.at.0 - from.0).unwrap_or(0));
+                time.running_since = None;
+                time.cuts.push((edge.at, None));
             }
             (IntervalEdge::Resume, None) => {
-                since = Some(edge.at);
-                if let Some((_, until)) = cuts.last_mut() {
+                time.running_since = Some(edge.at);
+                if let Some((_, until)) = time.cuts.last_mut() {
                     *until = Some(edge.at);
                 }
             }
             _ => {}
         }
     }
-    (cuts, recorded, since)
+    time
 }
 
 #[cfg(test)]
@@ -126,8 +136,10 @@ mod tests {
         use IntervalEdge::{Pause, Resume, Start};
         let at = |seconds: i64| ClockNs(seconds * 1_000_000_000);
         let edges = [edge(Start, 10), edge(Pause, 15), edge(Resume, 40)];
-        assert_eq!(time(&edges[..1], at(10)), (vec![], Duration::ZERO, Some(at(10))));
-        assert_eq!(time(&edges[..2], at(10)), (vec![(at(15), None)], Duration::from_secs(5), None));
-        assert_eq!(time(&edges, at(10)), (vec![(at(15), Some(at(40)))], Duration::from_secs(5), Some(at(40))));
+        let five = Duration::from_secs(5);
+        let expected = |cuts, recorded, running_since| Time { cuts, recorded, running_since };
+        assert_eq!(time(&edges[..1], at(10)), expected(vec![], Duration::ZERO, Some(at(10))));
+        assert_eq!(time(&edges[..2], at(10)), expected(vec![(at(15), None)], five, None));
+        assert_eq!(time(&edges, at(10)), expected(vec![(at(15), Some(at(40)))], five, Some(at(40))));
     }
 }
