@@ -1,7 +1,9 @@
 //! What a recording has to hold, told by what was said and when.
 
 use crate::Outcome;
-use crate::signal::{SAMPLE_RATE, Speaker, best_match, constant_offset, read_time_code, weakest_stretch};
+use crate::signal::{
+    Mark, SAMPLE_RATE, Speaker, best_match, constant_offset, laid_over, read_time_code, steady_line, weakest_stretch,
+};
 
 /// Marks of one channel lie on one line, to half a millisecond: nothing is dropped, doubled or stretched.
 const STEADY: f64 = 24.0;
@@ -21,13 +23,16 @@ pub struct Truth {
     pub instant_ms: f64,
     /// How far from it the recording may put it, in milliseconds.
     pub tolerance_ms: f64,
+    /// How far the clock of whatever plays the source may be off, in parts per million. The recording is on the
+    /// recorder's clock, so a device that runs fast says more in a minute than a minute of its source.
+    pub clock_ppm: f64,
 }
 
 impl Truth {
     /// A file begins to play at the instant that `at` names.
     #[must_use]
     pub fn of_a_file(name: &'static str, speaker: Speaker, at_ms: f64) -> Self {
-        Self { name, speaker, instant_ms: at_ms, tolerance_ms: 10.0 }
+        Self { name, speaker, instant_ms: at_ms, tolerance_ms: 10.0, clock_ppm: 0.0 }
     }
 
     /// Every channel holds its own source, whole, at its true time, and nobody else's. Sources are `seconds` long.
@@ -46,7 +51,7 @@ impl Truth {
             let (channel, name) = (&wav.channels[index], person.name);
             assert_eq!(outcome.channel(index)["missing_frames"], 0, "{name}: {}", outcome.channel(index));
             let marks = read_time_code(channel, person.speaker);
-            let origin = constant_offset(&marks, STEADY).unwrap_or_else(|error| panic!("{name}: {error}"));
+            let (origin, second) = person.line(&marks).unwrap_or_else(|error| panic!("{name}: {error}"));
             // As many whole seconds as there is room for between the source's begin and the end of the file.
             let heard = wav.frames() as f64 - origin.max(0.0);
             let (found, room) = (marks.len() as f64, (heard / SAMPLE_RATE as f64).floor());
@@ -56,7 +61,12 @@ impl Truth {
             println!("{name}: {found} seconds, {error_ms:+.2} ms from the truth");
             assert!(error_ms.abs() <= person.tolerance_ms, "{name} is {error_ms:+.2} ms from the truth");
             for (other, source) in people.iter().zip(&sources) {
-                let found = best_match(channel, source);
+                let found = if other.name == name && person.clock_ppm > 0.0 {
+                    let (heard, said) = laid_over(channel, &marks, source, SAMPLE_RATE as f64 / second);
+                    best_match(&heard, &said)
+                } else {
+                    best_match(channel, source)
+                };
                 if other.name == name {
                     println!("{name}: correlation {:.4} with their own source", found.correlation);
                     assert!(found.correlation > 0.98, "{name}: {found:?}");
@@ -65,6 +75,20 @@ impl Truth {
                 }
             }
         }
+    }
+
+    /// Where the source begins in the recording, and the frames that a second of it takes.
+    fn line(&self, marks: &[Mark]) -> Result<(f64, f64), String> {
+        if self.clock_ppm == 0.0 {
+            return Ok((constant_offset(marks, STEADY)?, SAMPLE_RATE as f64));
+        }
+        let (origin, second) = steady_line(marks, STEADY)?;
+        let ppm = (second / SAMPLE_RATE as f64 - 1.0) * 1e6;
+        println!("{}: its device's clock is {:.1} ppm off", self.name, -ppm);
+        if ppm.abs() > self.clock_ppm {
+            return Err(format!("a second of the source takes {second:.2} frames"));
+        }
+        Ok((origin, second))
     }
 
     /// Every 20 ms of every channel are what was said at that time: nothing was filled in by guessing.

@@ -31,8 +31,11 @@ pub use records::records;
 pub use spool::spool;
 pub use wav::wav;
 
-/// All targets, by name.
-pub const TARGETS: [(&str, fn(&[u8])); 7] = [
+/// A name, and what is done with the bytes.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All targets.
+pub const TARGETS: [Target; 7] = [
     ("records", records),
     ("journal", journal),
     ("spool", spool),

@@ -76,6 +76,28 @@ pub fn constant_offset(marks: &[Mark], tolerance: f64) -> Result<f64, String> {
     Ok(mean)
 }
 
+/// The line that marks lie on to within `tolerance` frames, missing no second in between: where the source begins, and
+/// how many frames of the recording a second of it takes. A source that a device plays has the device's clock.
+///
+/// # Errors
+/// What does not fit.
+pub fn steady_line(marks: &[Mark], tolerance: f64) -> Result<(f64, f64), String> {
+    let count = marks.len() as f64;
+    let mean = |value: fn(&Mark) -> f64| marks.iter().map(value).sum::<f64>() / count;
+    let (second, frame) = (mean(|mark| f64::from(mark.second)), mean(|mark| mark.frame));
+    let spread: f64 = marks.iter().map(|mark| (f64::from(mark.second) - second).powi(2)).sum();
+    let together: f64 = marks.iter().map(|mark| (f64::from(mark.second) - second) * (mark.frame - frame)).sum();
+    let frames_per_second = if spread > 0.0 { together / spread } else { SAMPLE_RATE as f64 };
+    let origin = frame - second * frames_per_second;
+    // As if every second had the length that it nominally has.
+    let nominal = |mark: &Mark| {
+        let off = mark.frame - origin - f64::from(mark.second) * frames_per_second;
+        Mark { frame: origin + f64::from(mark.second) * SAMPLE_RATE as f64 + off, ..*mark }
+    };
+    let nominal: Vec<Mark> = marks.iter().map(nominal).collect();
+    constant_offset(&nominal, tolerance).map(|origin| (origin, frames_per_second))
+}
+
 pub(super) fn sync_burst(speaker: Speaker) -> Vec<f32> {
     burst(Noise::named([2, u64::from(speaker.0), 0]), SYNC_FRAMES)
 }

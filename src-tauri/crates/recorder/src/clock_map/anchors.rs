@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn late_callbacks_hardly_move_it() {
         // A third of them is late by up to 9 ms, the others scatter by half a millisecond.
-        let late = |n: u64| if n % 3 == 0 { (n * 7_919 % 9_000) as i64 } else { (n * 7_919 % 500) as i64 };
+        let late = |n: u64| if n.is_multiple_of(3) { (n * 7_919 % 9_000) as i64 } else { (n * 7_919 % 500) as i64 };
         let fit = anchors(late, 60).fit(30.0).unwrap();
         assert!((0.0..500.0).contains(&fit.fit.state.offset), "{fit:?}");
         assert!((100.0..700.0).contains(&fit.spread), "{fit:?}");
