@@ -110,7 +110,8 @@ fn a_disk_that_fills_up_ends_the_recording_with_all_that_was_said() {
     for program in [&mut host.program, ada, ben] {
         let told = program.wait_for("the end of the recording", PATIENCE, ended).unwrap();
         let why = told["failure"].as_str().unwrap_or_default();
-        assert!(why.contains("disk is full") && why.contains("make room"), "{told}");
+        // The look at the free space and the first write that fails come in either order.
+        assert!(why.contains("disk") && (why.contains("make room") || why.contains("free some space")), "{told}");
     }
     let what = "the completed recording";
     let completed = |event: &Value| event["event"] == "recording_completed" && event["recording"] == *recording;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use roomtone_clock::wall_ns;
+use roomtone_disk::{RESERVE_BYTES, Reserve};
 use roomtone_protocol::RecordingId;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -35,17 +36,18 @@ fn free_bytes(folder: &Path) -> io::Result<Option<u64>> {
     }
 }
 
-/// Tells the engine how much room there is, for as long as it listens.
-pub(super) fn watch_disk(root: PathBuf, inbox: mpsc::Sender<Input>) {
+/// Tells the engine how much room there is, for as long as it listens. What is held in reserve counts as free: the rules
+/// keep as much back.
+pub(super) fn watch_disk(root: PathBuf, reserve: Reserve, inbox: mpsc::Sender<Input>) {
     tokio::spawn(async move {
         let mut every = interval(LOOK_EVERY);
         every.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !inbox.is_closed() {
             every.tick().await;
-            let root = root.clone();
+            let (root, held) = (root.clone(), if reserve.is_held() { RESERVE_BYTES } else { 0 });
             let free = tokio::task::spawn_blocking(move || free_bytes(&root)).await;
             match free.unwrap_or(Ok(None)) {
-                Ok(Some(free_bytes)) => drop(inbox.send(Input::Disk { free_bytes }).await),
+                Ok(Some(free)) => drop(inbox.send(Input::Disk { free_bytes: free.saturating_add(held) }).await),
                 Ok(None) => break,
                 Err(error) => tracing::warn!(%error, "the disk does not tell how much room it has"),
             }

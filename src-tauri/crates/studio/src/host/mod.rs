@@ -157,7 +157,7 @@ impl Host {
             name: name.clone(),
             disk_bytes_per_sample: disk_bytes_per_sample(&settings),
         };
-        disk::watch_disk(data_dir.root().to_owned(), inbox.clone());
+        disk::watch_disk(data_dir.root().to_owned(), reserve.clone(), inbox.clone());
         if let Some(keep) = settings.keep_local() {
             disk::watch_copies(recordings.clone(), keep, shelf.clone(), inbox.clone());
         }
