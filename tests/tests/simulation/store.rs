@@ -84,7 +84,12 @@ impl PacketStore for MemoryStore {
 
     fn earlier(&self) -> Vec<Note> {
         let disk = self.disk.borrow();
-        let told = |note: &&Note| !self.current.contains(&segment_of(note)) && !matches!(note, Note::Hole(_));
+        // Notes lie beside packets: what nobody wanted anything of left nothing behind.
+        let kept = |segment| disk.recordings.values().any(|kept| kept.held.segment(segment).is_some());
+        let told = |note: &&Note| {
+            let segment = segment_of(note);
+            !self.current.contains(&segment) && !matches!(note, Note::Hole(_)) && kept(segment)
+        };
         disk.notes.iter().filter(told).cloned().collect()
     }
 

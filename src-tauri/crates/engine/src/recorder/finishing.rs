@@ -14,7 +14,7 @@ use crate::events::HostEvent;
 
 impl RecorderEnd {
     /// Has the journal of a settled take closed and its file made, beside whatever else is going on.
-    pub(super) fn finish(&mut self, recording: RecordingId) {
+    pub(super) fn finish(&mut self, desk: &mut dyn Desk, recording: RecordingId) {
         let Some(take) = self.takes.remove(&recording) else { return };
         if take.failed {
             return;
@@ -25,8 +25,12 @@ impl RecorderEnd {
         let mut maps = Vec::new();
         for participant in &take.channels {
             if let Some(track) = self.tracks.get_mut(participant) {
-                track.clock.conclude(take.until);
+                let decided = track.clock.conclude(take.until);
                 maps.extend(track.clock.stretches().map(|stretch| (*participant, *stretch)));
+                // The next recording of the same track goes on from there, also if this program dies before its end.
+                for stretch in decided {
+                    self.journal_track(desk, *participant, &Record::MapStretch(stretch));
+                }
             }
         }
         self.unwritten.insert(recording, self.file_bytes(&take));

@@ -326,7 +326,7 @@ impl RecorderEnd {
             (ending && take.repair.is_some()) || take.settled(now, |participant| links.contains_key(&participant))
         };
         let settled: Vec<_> = self.takes.values().filter(settled).map(|take| take.recording).collect();
-        settled.into_iter().for_each(|recording| self.finish(recording));
+        settled.into_iter().for_each(|recording| self.finish(desk, recording));
     }
 
     /// From the moment on in which everything is finalized, uploads have their time.

@@ -339,7 +339,7 @@ impl RecorderEnd {
     }
 
     /// Into the journals of all recordings that the track takes part in.
-    fn journal_track(&mut self, desk: &mut dyn Desk, participant: ParticipantId, record: &Record) {
+    pub(super) fn journal_track(&mut self, desk: &mut dyn Desk, participant: ParticipantId, record: &Record) {
         for take in self.takes.values_mut().filter(|take| !take.failed && take.tracks.contains_key(&participant)) {
             take.append(desk, participant, record.clone());
         }
