@@ -22,6 +22,8 @@ pub(crate) struct Need {
 /// How one sees that it is there, whoever installed it.
 enum Probe {
     Program(&'static str),
+    /// A program that says of itself what it is: others go by the same name.
+    Named(&'static str, &'static str),
     /// A program that only administrators have on their path.
     SystemProgram(&'static str),
     PkgConfig(&'static str),
@@ -37,6 +39,7 @@ impl Need {
     pub(crate) fn is_met(&self) -> bool {
         match self.probe {
             Probe::Program(name) => on_path(name),
+            Probe::Named(name, itself) => prints(name, &["-version"], itself),
             Probe::SystemProgram(name) => {
                 on_path(name) || ["/usr/sbin", "/sbin"].iter().any(|place| Path::new(place).join(name).is_file())
             }
@@ -147,7 +150,11 @@ pub(crate) fn of_the_tests() -> Vec<Need> {
                 Probe::PythonModules("dbus, gi"),
                 ["python3-dbus python3-gi", "python3-dbus python3-gobject", "python-dbus python-gobject", ""],
             ),
-            program("convert", ["imagemagick", "ImageMagick", "imagemagick", ""]),
+            need(
+                "ImageMagick",
+                Probe::Named("convert", "Version: ImageMagick"),
+                ["imagemagick", "ImageMagick", "imagemagick", ""],
+            ),
             need("fc-list", Probe::Program("fc-list"), ["fontconfig", "fontconfig", "fontconfig", ""]),
             need(
                 "a font",
