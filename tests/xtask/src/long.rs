@@ -22,5 +22,4 @@ pub(crate) const VARIANTS: &[Variant] = &[
     Variant { variable: "ROOMTONE_KILLS", value: "1000", what: "a host that is killed a thousand times" },
     Variant { variable: "ROOMTONE_SEEDS", value: "5000", what: "five thousand simulated sessions of every kind" },
     Variant { variable: "ROOMTONE_SOAK_HOURS", value: "8", what: "people who come and go for eight hours" },
-    Variant { variable: "ROOMTONE_FUZZ_MINUTES", value: "10", what: "ten minutes of fuzzing for every target" },
 ];
