@@ -129,7 +129,10 @@ fn a_disk_that_fills_up_ends_the_recording_with_all_that_was_said() {
 
     // The room goes on, and with room on the disk so does recording.
     fs::remove_file(&filler).unwrap();
-    let second = stage.ask(&["record", &host.invite, "start"]).unwrap()["recording"].as_str().unwrap().to_owned();
+    // The room is found by the next look at the disk.
+    stage.ask_until("room for a recording", &["record", &host.invite, "start"], Result::is_ok);
+    let status = stage.ask(&["record", &host.invite, "status"]).unwrap();
+    let second = status["recording"].as_str().unwrap().to_owned();
     host.recorded(&second, 2_000);
     assert!(reserve.exists(), "there is room for a reserve again");
     let told = stage.ask(&["record", &host.invite, "stop", "--wait"]).unwrap();

@@ -3,6 +3,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// 64 MiB: what still comes after a disk is full is the last second of packets, a few notes, metadata and the upload's
 /// records, some hundred kilobytes; and where something else than Roomtone filled the disk, the file: a minute and a half
@@ -14,13 +15,19 @@ pub const RESERVE_BYTES: u64 = 64 << 20;
 pub struct Reserve {
     path: PathBuf,
     bytes: u64,
+    /// Held while room is taken, given free, or looked at.
+    turn: Arc<Mutex<()>>,
 }
 
 impl Reserve {
     /// A reserve at `path`, of [`RESERVE_BYTES`]. Nothing is held yet.
     #[must_use]
     pub fn new(path: PathBuf) -> Self {
-        Self { path, bytes: RESERVE_BYTES }
+        Self::of_bytes(path, RESERVE_BYTES)
+    }
+
+    fn of_bytes(path: PathBuf, bytes: u64) -> Self {
+        Self { path, bytes, turn: Arc::default() }
     }
 
     /// Takes the room, unless it is held already.
@@ -28,14 +35,23 @@ impl Reserve {
     /// # Errors
     /// What the system says; no part of the room is held then.
     pub fn hold(&self) -> io::Result<()> {
+        let _turn = self.turn();
         if self.is_held() {
             return Ok(());
         }
         let taken = self.take();
         if taken.is_err() {
-            self.release()?;
+            self.remove()?;
         }
         taken
+    }
+
+    /// Looks at something while room is neither taken nor given free: what it saw, and the bytes that were held meanwhile.
+    /// The free space of the disk, seen at any other time, may lack a reserve that does not count as held yet.
+    pub fn beside<T>(&self, look: impl FnOnce() -> T) -> (T, u64) {
+        let _turn = self.turn();
+        let held = if self.is_held() { self.bytes } else { 0 };
+        (look(), held)
     }
 
     /// Whether the room is held.
@@ -44,11 +60,21 @@ impl Reserve {
         fs::metadata(&self.path).is_ok_and(|file| file.len() == self.bytes)
     }
 
+    /// Nothing is left half done by a panic: the file itself tells what is held.
+    fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Gives the room free; whether there was any.
     ///
     /// # Errors
     /// What the system says.
     pub fn release(&self) -> io::Result<bool> {
+        let _turn = self.turn();
+        self.remove()
+    }
+
+    fn remove(&self) -> io::Result<bool> {
         match fs::remove_file(&self.path) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
@@ -109,7 +135,7 @@ mod tests {
     #[test]
     fn room_is_held_until_it_is_released_and_can_be_held_again() {
         let dir = tempfile::tempdir().unwrap();
-        let reserve = Reserve { path: dir.path().join("reserve"), bytes: 3 << 20 };
+        let reserve = Reserve::of_bytes(dir.path().join("reserve"), 3 << 20);
         assert!(!reserve.is_held());
         for _ in 0..2 {
             reserve.hold().unwrap();
@@ -126,7 +152,7 @@ mod tests {
     fn what_is_held_is_not_a_hole() {
         use std::os::unix::fs::MetadataExt as _;
         let dir = tempfile::tempdir().unwrap();
-        let reserve = Reserve { path: dir.path().join("reserve"), bytes: 3 << 20 };
+        let reserve = Reserve::of_bytes(dir.path().join("reserve"), 3 << 20);
         reserve.hold().unwrap();
         // Counted in blocks of 512 bytes, whatever the file system's own are.
         assert!(fs::metadata(&reserve.path).unwrap().blocks() * 512 >= reserve.bytes);
@@ -135,10 +161,38 @@ mod tests {
     #[test]
     fn half_a_reserve_counts_as_none_and_is_made_whole() {
         let dir = tempfile::tempdir().unwrap();
-        let reserve = Reserve { path: dir.path().join("reserve"), bytes: 1 << 20 };
+        let reserve = Reserve::of_bytes(dir.path().join("reserve"), 1 << 20);
         fs::write(&reserve.path, "cut off").unwrap();
         assert!(!reserve.is_held());
         reserve.hold().unwrap();
         assert!(reserve.is_held());
+    }
+
+    #[test]
+    fn room_is_neither_taken_nor_given_free_while_somebody_looks() {
+        const LOOKS: usize = 200;
+        let dir = tempfile::tempdir().unwrap();
+        let reserve = Reserve::of_bytes(dir.path().join("reserve"), 1 << 20);
+        let over = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                    reserve.hold().unwrap();
+                    reserve.release().unwrap();
+                }
+            });
+            let taken = || fs::metadata(&reserve.path).map_or(0, |file| file.len());
+            let differ = (0..LOOKS).filter(|_| {
+                let (before_and_after, held) = reserve.beside(|| {
+                    let before = taken();
+                    std::thread::yield_now();
+                    (before, taken())
+                });
+                before_and_after != (held, held)
+            });
+            let differ = differ.count();
+            over.store(true, std::sync::atomic::Ordering::Relaxed);
+            assert_eq!(differ, 0, "of {LOOKS} looks");
+        });
     }
 }

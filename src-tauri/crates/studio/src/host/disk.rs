@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use roomtone_clock::wall_ns;
-use roomtone_disk::{RESERVE_BYTES, Reserve};
+use roomtone_disk::Reserve;
 use roomtone_protocol::RecordingId;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -16,8 +16,9 @@ use super::engine::Input;
 use super::folder;
 use super::shelf::Shelf;
 
-/// How often the free space is looked at: 32 channels write 26 MB meanwhile, well within the room's reserve.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// How often the free space is looked at. Who frees some and records again at once must not be refused for what was; 32
+/// channels write 6 MB meanwhile, well within the room's reserve.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Local copies are looked through at least this often, and at most every second.
 const EXPIRE_EVERY: Duration = Duration::from_secs(600);
@@ -44,10 +45,13 @@ pub(super) fn watch_disk(root: PathBuf, reserve: Reserve, inbox: mpsc::Sender<In
         every.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !inbox.is_closed() {
             every.tick().await;
-            let (root, held) = (root.clone(), if reserve.is_held() { RESERVE_BYTES } else { 0 });
-            let free = tokio::task::spawn_blocking(move || free_bytes(&root)).await;
-            match free.unwrap_or(Ok(None)) {
-                Ok(Some(free)) => drop(inbox.send(Input::Disk { free_bytes: free.saturating_add(held) }).await),
+            let (root, reserve) = (root.clone(), reserve.clone());
+            let look = tokio::task::spawn_blocking(move || {
+                let (free, held) = reserve.beside(|| free_bytes(&root));
+                free.map(|free| free.map(|free| free.saturating_add(held)))
+            });
+            match look.await.unwrap_or(Ok(None)) {
+                Ok(Some(free_bytes)) => drop(inbox.send(Input::Disk { free_bytes }).await),
                 Ok(None) => break,
                 Err(error) => tracing::warn!(%error, "the disk does not tell how much room it has"),
             }
