@@ -145,11 +145,6 @@ pub fn sox(path: &Path) -> Reading {
 /// As [`sox`].
 #[must_use]
 pub fn sox_from(path: &Path, samples: As, second: u64) -> Reading {
-    let told = |what: &str| {
-        let text =
-            String::from_utf8_lossy(&stdout("sox", Command::new("sox").args(["--i", what]).arg(path))).into_owned();
-        text.trim().parse().unwrap_or_else(|_| panic!("sox --i {what} says {text}"))
-    };
     let (encoding, bits) = match samples {
         As::Integers => ("signed-integer", "24"),
         As::Floats => ("floating-point", "32"),
@@ -158,7 +153,22 @@ pub fn sox_from(path: &Path, samples: As, second: u64) -> Reading {
     let from = second.to_string();
     // Without -D sox dithers.
     let pcm = stdout("sox", Command::new("sox").arg("-D").arg(path).args(raw).args(["trim", &from]));
-    Reading { channels: told("-c"), rate: told("-r"), frames: told("-s"), pcm }
+    let (channels, rate, frames) = sox_size(path);
+    Reading { channels, rate, frames, pcm }
+}
+
+/// Channels, frames a second and frames, as sox reads them from the header.
+///
+/// # Panics
+/// As [`sox`].
+#[must_use]
+pub fn sox_size(path: &Path) -> (u64, u64, u64) {
+    let told = |what: &str| {
+        let text =
+            String::from_utf8_lossy(&stdout("sox", Command::new("sox").args(["--i", what]).arg(path))).into_owned();
+        text.trim().parse().unwrap_or_else(|_| panic!("sox --i {what} says {text}"))
+    };
+    (told("-c"), told("-r"), told("-s"))
 }
 
 /// libsndfile's reading.

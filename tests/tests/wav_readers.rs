@@ -172,14 +172,19 @@ fn above_4_gib_the_far_end_is_found_by_ffmpeg_and_libsndfile() {
     }
 }
 
+/// Asks sox for the far end too. It does not seek there but reads all of it, sample by sample: over three minutes.
+const SOX_READS_ALL: &str = "ROOMTONE_SOX_READS_ALL";
+
 #[test]
-fn above_4_gib_the_far_end_is_found_by_sox() {
+fn above_4_gib_sox_knows_the_length_and_finds_what_it_is_given_time_for() {
     let dir = tempfile::tempdir().unwrap();
     let (path, last) = long(dir.path(), BitDepth::Int24, 8, LONG_SECONDS);
-    // Sox does not seek here, it reads all of it.
-    let sox = readers::sox_from(&path, As::Integers, LONG_SECONDS - 1);
-    is(&sox, 8, LONG_SECONDS * SECOND);
-    assert!(sox.pcm == last);
+    let sized = readers::sox_size(&path);
+    assert_eq!(sized, (8, SECOND, LONG_SECONDS * SECOND));
+    if std::env::var_os(SOX_READS_ALL).is_some() {
+        let sox = readers::sox_from(&path, As::Integers, LONG_SECONDS - 1);
+        assert!(sox.pcm == last);
+    }
 }
 
 #[test]
