@@ -13,9 +13,11 @@ const RECORDED_MS: u64 = 20_000;
 const PACKET: usize = 960;
 /// Bits a second that participants use unless told otherwise.
 const BITRATE: i32 = 128_000;
-/// What a recording may be worse than the same codec by itself, in dB: packets of the two begin at different samples,
-/// which is worth a tenth of this.
-const WORSE_DB: f64 = 0.5;
+/// What a recording may be worse than the same codec by itself, in dB.
+const WORSE_DB: f64 = 0.3;
+/// Where packets begin in the source is chance in a recording, and worth some tenths of a dB: the codec by itself is as
+/// good as it is at the worst of these, in frames.
+const PACKETS_BEGIN: [usize; 4] = [0, 240, 480, 720];
 
 /// Seconds of a source lie this near to where its clock puts them, in frames: 1 ms.
 const STEADY: f64 = 48.0;
@@ -33,8 +35,9 @@ impl Person {
     }
 }
 
-/// Encoded and decoded, with nothing in between; as long as it was, and where it was.
-fn through_opus(source: &[f32]) -> Vec<f32> {
+/// Encoded and decoded, with nothing in between; as long as it was, and where it was. Packets begin `begin` frames before
+/// the source does.
+fn through_opus(source: &[f32], begin: usize) -> Vec<f32> {
     let mut encoder = opus::Encoder::new(48_000, opus::Channels::Mono, opus::Application::Audio).unwrap();
     encoder.set_bitrate(opus::Bitrate::Bits(BITRATE)).unwrap();
     encoder.set_complexity(9).unwrap();
@@ -42,13 +45,14 @@ fn through_opus(source: &[f32]) -> Vec<f32> {
     encoder.set_vbr_constraint(false).unwrap();
     let delay = usize::try_from(encoder.get_lookahead().unwrap()).unwrap();
     let mut decoder = opus::Decoder::new(48_000, opus::Channels::Mono).unwrap();
-    let mut input = source.to_vec();
-    input.resize((source.len() + delay).next_multiple_of(PACKET), 0.0);
+    let mut input = vec![0.0; begin];
+    input.extend_from_slice(source);
+    input.resize((input.len() + delay).next_multiple_of(PACKET), 0.0);
     let mut decoded = vec![0.0; input.len()];
     for (input, output) in input.chunks_exact(PACKET).zip(decoded.chunks_exact_mut(PACKET)) {
         decoder.decode_float(&encoder.encode_vec_float(input, 1_275).unwrap(), output, false).unwrap();
     }
-    decoded[delay..delay + source.len()].to_vec()
+    decoded[begin + delay..begin + delay + source.len()].to_vec()
 }
 
 /// Records people, and holds each channel against its source and the codec.
@@ -82,12 +86,19 @@ fn keeps_what_the_codec_keeps(people: &[Person]) {
         let seconds = said.len() / SAMPLE_RATE;
         assert!(seconds + 2 >= usize::try_from(RECORDED_MS / 1_000).unwrap(), "{name}: only {seconds} whole seconds");
         // The same seconds, through nothing but the codec.
-        let coded = through_opus(&source);
         let first = usize::try_from(marks.iter().map(|mark| mark.second).min().unwrap()).unwrap() * SAMPLE_RATE;
         let range = first..(first + said.len()).min(source.len());
-        let codec = Quality::of(&coded[range.clone()], &source[range]);
+        let codec = PACKETS_BEGIN
+            .map(|begin| Quality::of(&through_opus(&source, begin)[range.clone()], &source[range.clone()]))
+            .into_iter()
+            .inspect(|codec| println!("{name}: the codec alone {codec:?}"))
+            .reduce(|worst, codec| Quality {
+                snr_db: worst.snr_db.min(codec.snr_db),
+                distance_db: worst.distance_db.max(codec.distance_db),
+            })
+            .unwrap();
         let found = Quality::of(&heard, &said);
-        println!("{name}: {found:?}, the codec alone {codec:?}, over {seconds} s");
+        println!("{name}: {found:?}, over {seconds} s");
         assert!(found.snr_db >= codec.snr_db - WORSE_DB, "{name}: {found:?}, the codec alone {codec:?}");
         assert!(found.distance_db <= codec.distance_db + WORSE_DB, "{name}: {found:?}, the codec alone {codec:?}");
     }
@@ -98,5 +109,13 @@ fn a_channel_is_as_good_as_the_codec_alone() {
     keeps_what_the_codec_keeps(&[
         Person { name: "Ada", speaker: Speaker(1), skew_ppm: 0 },
         Person { name: "Ben", speaker: Speaker(2), skew_ppm: 0 },
+    ]);
+}
+
+#[test]
+fn so_is_one_whose_device_runs_fast_or_slow() {
+    keeps_what_the_codec_keeps(&[
+        Person { name: "Cleo", speaker: Speaker(3), skew_ppm: 300 },
+        Person { name: "Dora", speaker: Speaker(4), skew_ppm: -300 },
     ]);
 }
