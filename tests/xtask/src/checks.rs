@@ -8,7 +8,7 @@ use crate::failure::Failure;
 use crate::long::Variant;
 use crate::tally::Tally;
 use crate::workspace::Workspace;
-use crate::{bindings, licences, need, package_manager, step, tool};
+use crate::{bindings, fuzz, licences, need, package_manager, step, tool};
 
 /// Runs them, some at the length that `variants` ask for. The last line of stdout counts the tests, whether or not all
 /// went well.
@@ -43,6 +43,7 @@ fn every_check(
     package_manager::install(&need::of_the_tests())?;
     let weed = tool::seaweedfs(workspace)?;
     left_out.extend(licences::check(workspace)?);
+    fuzz::check_lock(workspace)?;
 
     // The window's files are built into the desktop program, so they come before anything that compiles it.
     step::run("npm ci", &mut workspace.npm(&["ci", "--no-audit", "--no-fund"]), "check that npm reaches its registry")?;

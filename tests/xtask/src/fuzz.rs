@@ -1,8 +1,6 @@
 //! libFuzzer over everything that must withstand any bytes, for `cargo xtask test --long`. CI tries the same functions
 //! with the corpus and simple changes of it, as ordinary tests: to build everything once more costs it minutes.
 
-use std::process::Command;
-
 use crate::failure::Failure;
 use crate::step;
 use crate::workspace::Workspace;
@@ -21,15 +19,31 @@ const MEMORY_MB: u32 = 1_024;
 /// Longest that an input may take, in seconds.
 const PATIENCE_S: u32 = 10;
 
+/// Whether the workspace of the targets still knows what the crates around it need. Building them costs CI too much.
+pub(crate) fn check_lock(workspace: &Workspace) -> Result<(), Failure> {
+    let manifest = manifest(workspace);
+    let mut fetch = workspace.cargo(&["fetch", "--locked", "--manifest-path", &manifest]);
+    let advice = "cargo update --workspace --manifest-path tests/fuzz/libfuzzer/Cargo.toml, and commit the lock file";
+    step::run("fuzz targets' lock file", &mut fetch, advice)
+}
+
+fn manifest(workspace: &Workspace) -> String {
+    workspace.root().join("tests/fuzz/libfuzzer/Cargo.toml").to_string_lossy().into_owned()
+}
+
 /// Builds the targets and tries each for so many seconds. What it finds in new inputs stays in the target directory.
 pub(crate) fn run(workspace: &Workspace, seconds: u32) -> Result<(), Failure> {
     let place = workspace.target("fuzz");
-    let manifest = workspace.root().join("tests/fuzz/libfuzzer/Cargo.toml");
-    let manifest = manifest.to_string_lossy();
-    let mut build = workspace.cargo(&["build", "--release", "--locked", "--manifest-path", &manifest]);
-    // The flags are of the stable compiler's unstable part; nothing that is shipped is built with them.
-    build.env("CARGO_TARGET_DIR", &place).env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", INSTRUMENTATION);
-    step::run("fuzz targets", &mut build, "mend what the compiler says")?;
+    let manifest = manifest(workspace);
+    // With a target named, build scripts are built without the flags: they have no libFuzzer to count for.
+    let with = ["--release", "--locked", "--target", "host-tuple", "--manifest-path", &manifest];
+    let instrumented = |command: &str, arguments: &[&str]| {
+        let mut cargo = workspace.cargo(&[&[command], &with[..], arguments].concat());
+        // The flags are of the stable compiler's unstable part; nothing that is shipped is built with them.
+        cargo.env("CARGO_TARGET_DIR", &place).env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", INSTRUMENTATION);
+        cargo
+    };
+    step::run("fuzz targets", &mut instrumented("build", &[]), "mend what the compiler says")?;
     for target in TARGETS {
         let found = place.join("corpus").join(target);
         let crashes = place.join("crashes").join(target);
@@ -38,7 +52,7 @@ pub(crate) fn run(workspace: &Workspace, seconds: u32) -> Result<(), Failure> {
                 Failure::new(format!("{} cannot be made: {error}", folder.display()), "is there room on the disk?")
             })?;
         }
-        let mut fuzz = Command::new(place.join("release").join(target));
+        let mut fuzz = instrumented("run", &["--quiet", "--bin", target, "--"]);
         fuzz.arg(format!("-max_total_time={seconds}"))
             .args([format!("-timeout={PATIENCE_S}"), format!("-rss_limit_mb={MEMORY_MB}")])
             .args(["-print_final_stats=1", "-verbosity=0"])
