@@ -36,6 +36,7 @@ use webrtc::peer_connection::{
 };
 
 use crate::media::OutgoingTrack;
+use crate::repeating::Repeating;
 use crate::{addresses, random, sdp};
 
 /// Payload type of Opus in our offers; what browsers use too.
@@ -90,6 +91,9 @@ pub(crate) enum ConnectionError {
     /// A description is missing that must be there.
     #[error("the connection holds no local description")]
     NoDescription,
+    /// The library was built without tokio.
+    #[error("the WebRTC library has no runtime")]
+    NoRuntime,
 }
 
 /// What happens to a connection.
@@ -194,7 +198,9 @@ impl Connection {
             .build();
         let (reporter, reports) = mpsc::channel(EVENT_QUEUE);
         let handler = Reporter { reports: reporter, has_channel: AtomicBool::new(false) };
+        let runtime = webrtc::runtime::default_runtime().ok_or(ConnectionError::NoRuntime)?;
         let library = PeerConnectionBuilder::new()
+            .with_runtime(Arc::new(Repeating(runtime)))
             .with_media_engine(media)
             .with_interceptor_registry(interceptors)
             .with_setting_engine(settings)

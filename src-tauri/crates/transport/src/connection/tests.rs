@@ -6,6 +6,8 @@ use webrtc::media_stream::track_remote::TrackRemoteEvent;
 
 use super::*;
 
+mod lossy;
+
 const LOOPBACK: [IpAddr; 1] = [IpAddr::V4(std::net::Ipv4Addr::LOCALHOST)];
 
 async fn opened(channel: &Arc<dyn DataChannel>) {
