@@ -42,8 +42,9 @@ pub use link::{Link, LinkEvent, LinkSender, ParticipantLink, Peer, RecorderLink,
 pub use participant_endpoint::{ParticipantConfig, ParticipantEndpoint, ParticipantEvent};
 pub use recorder_endpoint::{RecorderConfig, RecorderEndpoint, RecorderEvent};
 
-/// From the offer to the verified hello. Where a fifth of all packets is lost each way it takes 0.7 s in the middle and
-/// 5 s at worst, with what `repeating` does for it; what takes longer than this has failed, and a new connection is begun.
+/// From the offer to the verified hello. Where a fifth of all packets is lost each way it takes a second in the middle and
+/// rarely five, with what `repeating` does for it; but one or two handshakes of a hundred never end. What takes longer than
+/// this has failed, and a new connection is begun.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 
 /// Waits for an endpoint's task to say its goodbyes, but not for ever.
