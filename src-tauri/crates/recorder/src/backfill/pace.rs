@@ -46,7 +46,7 @@ impl Default for Pace {
 impl Pace {
     /// Samples that may be asked for now. `last`: nothing more is captured.
     pub(super) fn available(&mut self, now: ClockNs, last: bool) -> u64 {
-        let rate = if last { LAST_CAP * 1_000 } else { self.rate_milli };
+        let rate = self.rate(last);
         let burst = BURST_MS * SAMPLES_PER_MS * rate / 1_000;
         let since = self.filled_at.map_or(i64::MAX, |at| now.0.saturating_sub(at.0));
         let ms = u64::try_from(since / 1_000_000).unwrap_or(0).min(BURST_MS);
@@ -55,6 +55,16 @@ impl Pace {
             self.filled_at = Some(now);
         }
         self.samples
+    }
+
+    /// Samples that may be asked for in so many milliseconds.
+    pub(super) fn within(&self, ms: u64, last: bool) -> u64 {
+        ms * SAMPLES_PER_MS * self.rate(last) / 1_000
+    }
+
+    /// In thousandths of real time.
+    fn rate(&self, last: bool) -> u64 {
+        if last { LAST_CAP * 1_000 } else { self.rate_milli }
     }
 
     /// So many were asked for.
