@@ -1,5 +1,5 @@
-//! Real programs on a network that stops altogether, and moves away under somebody: what was said is in the file all the
-//! same, or the ledger says what is not.
+//! Real programs on a network that loses packets, stops altogether, and moves away under somebody: what was said is in
+//! the file all the same, or the ledger says what is not.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
@@ -18,6 +18,8 @@ const BEN: Speaker = Speaker(2);
 const PORT: u16 = 7_880;
 /// Longest wait for Stop, the back-fill of an outage over a bad line, and the file.
 const FINALIZING: Duration = Duration::from_secs(180);
+/// A fifth of all packets is lost, each way.
+const BAD: Line = Line::Loses(20);
 /// Frames of five packets: what a channel may lack at either end of a recording that somebody had no part in.
 const EDGE: u64 = 4_800;
 
@@ -67,6 +69,33 @@ fn whole(host: &mut Host, recording: &str) -> Outcome {
     });
     println!("nothing is missing {:.1} s after Stop", (now_unix_ms() - stopped_ms) / 1000.0);
     Outcome::of(&told.unwrap_or_else(|error| panic!("{error}")))
+}
+
+#[test]
+fn a_fifth_of_all_packets_and_half_a_minute_are_lost_on_the_way_and_nothing_in_the_file() {
+    const SECONDS: usize = 100;
+    let stage = Stage::new();
+    let network = Network::new();
+    let [here, at_ada, at_ben] = std::array::from_fn(|_| network.computer());
+    stage.prepare(&[ADA, BEN], SECONDS);
+    let mut host = host_on(&stage, &here);
+    network.set(&at_ada, BAD);
+    network.set(&at_ben, BAD);
+    let at_ms = (now_unix_ms() + 500.0).round();
+    let _people = [("Ada", ADA, &at_ada), ("Ben", BEN, &at_ben)]
+        .map(|(name, speaker, computer)| join_from(&stage, computer, &mut host, (name, speaker), at_ms, SECONDS));
+    println!("everybody is in after {:.1} s", (now_unix_ms() - at_ms) / 1000.0);
+    let recording = start(&stage, &here, &host);
+    host.recorded(&recording, 8_000);
+    network.set(&at_ada, Line::Cut);
+    host.recorded(&recording, 38_000);
+    network.set(&at_ada, BAD);
+    host.recorded(&recording, 48_000);
+    ask_on(&stage, &here, &["record", &host.invite, "stop"]);
+    let outcome = whole(&mut host, &recording);
+    let truths = [Truth::of_a_file("Ada", ADA, at_ms), Truth::of_a_file("Ben", BEN, at_ms)];
+    Truth::check(&outcome, &truths, SECONDS);
+    Truth::nothing_is_made_up(&outcome, &truths, SECONDS);
 }
 
 /// Who is in the room, and cut off a moment before Record.

@@ -2,6 +2,10 @@
 //!
 //! Text messages are JSON, one value each; binary messages are records framed by `roomtone-packets`
 //! (packets that answer [`ToParticipant::Want`]). Both ends open with [`Hello`]; nothing else counts before.
+//!
+//! Where both descriptions of a connection name the header extension `urn:roomtone:packet-place`, those packets come as
+//! RTP beside the live ones, each with its place in that extension: epoch (32 bits), segment (32), index of the first
+//! sample (48), samples (16), big-endian.
 
 use serde::{Deserialize, Serialize};
 
@@ -372,7 +376,7 @@ pub enum ToParticipant {
         /// On the participant's own clock; None as long as nobody resumed.
         until: Option<ClockNs>,
     },
-    /// These samples did not arrive: send their packets over this channel.
+    /// These samples did not arrive: send their packets. Told again until they are there.
     Want {
         /// For this recording.
         recording: RecordingId,

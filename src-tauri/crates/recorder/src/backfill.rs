@@ -2,10 +2,9 @@
 //!
 //! The participant says what it holds, the journal what arrived. The difference is asked for over the reliable channel,
 //! in bounded portions; the next portion follows as soon as one has arrived, so that the link sets the pace, up to a cap.
+//! The answers come in the order of the questions, and may get lost: nothing here relies on any of them.
 
 mod pace;
-
-use std::collections::VecDeque;
 
 use roomtone_packets::Coverage;
 use roomtone_protocol::channel::Inventory;
@@ -16,9 +15,22 @@ use pace::Pace;
 /// What was captured last may still be on its way: 500 ms at 48 kHz, more than a round trip and a retransmission take.
 const IN_FLIGHT_SAMPLES: u64 = 24_000;
 
-/// Without any progress for this long, what was asked for is asked for again: 1 s, and twice as long every time that
-/// this too brings nothing.
+/// Without any progress for this long, what was asked for is asked for again: 1 s.
 const PATIENCE_NS: i64 = 1_000_000_000;
+
+/// So often; then twice as long every time that this too brings nothing. Where a fifth is lost, a single packet fails eight
+/// times in a row once in 400,000.
+const QUICK_QUESTIONS: u32 = 8;
+
+/// What was asked for this long before something that has come is lost: 500 ms, in which RTP's own retransmission has
+/// tried four times.
+const OVERTAKEN_NS: i64 = 500_000_000;
+
+/// A question asks for no less than the rate allows in this time, unless less is missing: half a second. Questions wait
+/// for each other on the reliable channel, so there should be few of them.
+const QUESTION_MS: u64 = 500;
+/// Or than half of what may be outstanding, if that is less: the next one is asked while the one before is answered.
+const QUESTION_SAMPLES: u64 = MAX_OUTSTANDING_SAMPLES / 2;
 
 /// The longest of these pauses is 64 s: who cannot read what they hold is asked now and then, in case that they can
 /// again.
@@ -50,7 +62,7 @@ pub enum BackfillInput {
 pub struct Backfill {
     inventory: Option<Inventory>,
     link: bool,
-    asked: VecDeque<IndexRange>,
+    asked: Vec<Asked>,
     /// When something was asked last, or something that was asked for came.
     moved_at: Option<ClockNs>,
     /// Samples asked for that had not come when it was looked at last.
@@ -60,6 +72,13 @@ pub struct Backfill {
     pace: Pace,
     /// Up to where live audio was due at the last look.
     due: Option<(SegmentKey, SampleIndex)>,
+}
+
+/// What was asked for and has not come.
+#[derive(Debug, Clone, Copy)]
+struct Asked {
+    range: IndexRange,
+    at: ClockNs,
 }
 
 impl Backfill {
@@ -92,8 +111,8 @@ impl Backfill {
         let allowed = self.pace.available(now, last);
         let mut budget = MAX_OUTSTANDING_SAMPLES.saturating_sub(self.outstanding).min(allowed);
         let mut asked = Coverage::default();
-        for &range in &self.asked {
-            asked.insert(range);
+        for Asked { range, .. } in &self.asked {
+            asked.insert(*range);
         }
         let mut want = Vec::new();
         for missing in self.missing(coverage).into_iter().flat_map(|range| asked.missing(range)) {
@@ -105,13 +124,14 @@ impl Backfill {
             budget -= samples(part);
             want.push(part);
         }
-        if want.is_empty() {
+        let wanted = want.iter().copied().map(samples).sum::<u64>();
+        let least = self.pace.within(QUESTION_MS, last).min(QUESTION_SAMPLES);
+        if want.is_empty() || (budget == 0 && wanted < least) {
             return None;
         }
-        let wanted = want.iter().copied().map(samples).sum::<u64>();
         self.outstanding += wanted;
         self.pace.spend(wanted);
-        self.asked.extend(&want);
+        self.asked.extend(want.iter().map(|&range| Asked { range, at: now }));
         self.moved_at = Some(now);
         Some(want)
     }
@@ -154,16 +174,27 @@ impl Backfill {
         self.moved_at = None;
     }
 
-    /// Drops what came from what was asked, and everything if nothing came for too long.
+    /// Drops what came from what was asked, what is lost, and everything if nothing came for too long.
     fn settle(&mut self, now: ClockNs, coverage: &Coverage) {
-        let open: VecDeque<IndexRange> = self.asked.iter().flat_map(|&range| coverage.missing(range)).collect();
-        let outstanding = open.iter().copied().map(samples).sum();
-        if outstanding < self.outstanding {
+        let mut open = Vec::new();
+        let mut newest = None;
+        for Asked { range, at } in self.asked.drain(..) {
+            let missing = coverage.missing(range);
+            if missing.iter().copied().map(samples).sum::<u64>() < samples(range) {
+                newest = newest.max(Some(at));
+            }
+            open.extend(missing.into_iter().map(|range| Asked { range, at }));
+        }
+        if let Some(newest) = newest {
             self.moved_at = Some(now);
             self.fruitless = 0;
+            let due = total(&open);
+            let came = self.outstanding.saturating_sub(due);
+            open.retain(|asked| newest.0 - asked.at.0 <= OVERTAKEN_NS);
+            self.pace.answered(came, due - total(&open));
         }
+        self.outstanding = total(&open);
         self.asked = open;
-        self.outstanding = outstanding;
         if self.moved_at.is_some_and(|at| now.0 - at.0 >= self.patience()) {
             self.fruitless += u32::from(!self.asked.is_empty());
             self.forget();
@@ -171,7 +202,7 @@ impl Backfill {
     }
 
     fn patience(&self) -> i64 {
-        PATIENCE_NS << self.fruitless.min(LONGEST_DOUBLINGS)
+        PATIENCE_NS << self.fruitless.saturating_sub(QUICK_QUESTIONS - 1).min(LONGEST_DOUBLINGS)
     }
 
     /// How the live audio arrives, as far as it has become due since the last look.
@@ -210,6 +241,10 @@ impl Backfill {
             .flat_map(|range| coverage.missing(range))
             .collect()
     }
+}
+
+fn total(asked: &[Asked]) -> u64 {
+    asked.iter().map(|asked| samples(asked.range)).sum()
 }
 
 fn samples(range: IndexRange) -> u64 {

@@ -1,7 +1,9 @@
-//! Cuts records into messages for the data channel.
+//! Cuts records into packets for the way of the audio, or into messages for the data channel.
 
 use bytes::{Buf as _, Bytes};
-use roomtone_packets::HEADER_BYTES;
+use roomtone_packets::{HEADER_BYTES, Packet, Record, Scanned, Scanner};
+
+use crate::media;
 
 /// Longest message that records are put into. Small enough that a clock answer never waits long behind one, and far
 /// below what every SCTP stack takes.
@@ -37,9 +39,23 @@ fn record_length(at: &[u8]) -> Option<usize> {
     (length <= payload.len()).then_some(HEADER_BYTES + length)
 }
 
+/// The packets that `records` consist of; None if there is anything else among them, or one that cannot go that way.
+pub(crate) fn packets(records: &[u8]) -> Option<Vec<Packet>> {
+    let mut scanner = Scanner::default();
+    scanner.push(records);
+    let mut packets = Vec::new();
+    while let Some(scanned) = scanner.next_scanned() {
+        match scanned {
+            Scanned::Record { record: Record::Packet(packet), .. } if media::fits(&packet) => packets.push(packet),
+            _ => return None,
+        }
+    }
+    (scanner.tail() == records.len() as u64).then_some(packets)
+}
+
 #[cfg(test)]
 mod tests {
-    use roomtone_packets::{Packet, Record, Scanned, Scanner, encode};
+    use roomtone_packets::encode;
     use roomtone_protocol::{SampleIndex, SegmentId, SegmentKey, WakeEpoch};
 
     use super::*;
@@ -66,6 +82,19 @@ mod tests {
             assert_eq!(scanner.tail(), message.len() as u64);
         }
         assert_eq!(read, records);
+    }
+
+    #[test]
+    fn only_what_is_nothing_but_packets_goes_as_packets() {
+        let records: Vec<Record> = (0..3).map(|n| packet(n, 320)).collect();
+        let mut bytes = Vec::new();
+        records.iter().for_each(|record| encode(record, &mut bytes));
+        let found = packets(&bytes).unwrap();
+        assert_eq!(found.into_iter().map(Record::Packet).collect::<Vec<_>>(), records);
+        assert_eq!(packets(&bytes[..bytes.len() - 1]), None);
+        encode(&packet(3, 5_000), &mut bytes);
+        assert_eq!(packets(&bytes), None, "too long for a datagram");
+        assert_eq!(packets(&[7; 100]), None);
     }
 
     #[test]

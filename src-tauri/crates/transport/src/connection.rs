@@ -21,7 +21,8 @@ use rtc::peer_connection::configuration::media_engine::MIME_TYPE_OPUS;
 use rtc::peer_connection::configuration::setting_engine::SctpMaxMessageSize;
 use rtc::peer_connection::transport::RTCDtlsRole;
 use rtc::rtp_transceiver::rtp_sender::{
-    RTCPFeedback, RTCRtpCodec, RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters, RtpCodecKind,
+    RTCPFeedback, RTCRtpCodec, RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters,
+    RTCRtpHeaderExtensionCapability, RtpCodecKind,
 };
 use rtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit};
 use tokio::runtime::Handle;
@@ -35,7 +36,8 @@ use webrtc::peer_connection::{
     SettingEngineBuilder,
 };
 
-use crate::media::OutgoingTrack;
+use crate::media::{self, OutgoingTrack};
+use crate::repeating::Repeating;
 use crate::{addresses, random, sdp};
 
 /// Payload type of Opus in our offers; what browsers use too.
@@ -45,17 +47,18 @@ const OPUS_PAYLOAD_TYPE: u8 = 111;
 /// worse, and back-fill makes it useless. No DTX: silence is recorded as it is.
 pub(crate) const OPUS_PARAMETERS: &str = "minptime=10;useinbandfec=0;usedtx=0;stereo=0";
 
-/// Packets of 20 ms that a receiver keeps track of for its NACKs, about 10 s. A power of two.
-const NACK_WINDOW_PACKETS: u16 = 512;
+/// Packets that a receiver keeps track of for its NACKs: 5 s of audio that comes back at sixteen times real time, longer
+/// than it asks for one of them. A power of two.
+const NACK_WINDOW_PACKETS: u16 = 4096;
 
-/// Packets of 20 ms that a sender keeps for retransmission, about 20 s. A power of two.
-const RETRANSMIT_PACKETS: u16 = 1024;
+/// Packets that a sender keeps for retransmission, as many. A power of two.
+const RETRANSMIT_PACKETS: u16 = 4096;
 
 /// Requests for one lost packet, 100 ms apart; what is still missing then comes by back-fill.
 const MAX_NACKS_PER_PACKET: u16 = 10;
 
 /// SRTP replay window in packets: the default of 64 throws away retransmissions that are older than 1.3 s.
-const SRTP_REPLAY_WINDOW_PACKETS: usize = 4096;
+const SRTP_REPLAY_WINDOW_PACKETS: usize = 8192;
 
 /// Pause between connectivity checks; the default of 200 ms is most of the time that connecting takes.
 const ICE_CHECK_INTERVAL: Duration = Duration::from_millis(50);
@@ -90,6 +93,9 @@ pub(crate) enum ConnectionError {
     /// A description is missing that must be there.
     #[error("the connection holds no local description")]
     NoDescription,
+    /// The library was built without tokio.
+    #[error("the WebRTC library has no runtime")]
+    NoRuntime,
 }
 
 /// What happens to a connection.
@@ -164,11 +170,13 @@ impl Connection {
     }
 
     async fn new(addresses: &[IpAddr]) -> Result<Self, ConnectionError> {
-        let mut media = MediaEngine::default();
-        media.register_codec(
+        let mut engine = MediaEngine::default();
+        engine.register_codec(
             RTCRtpCodecParameters { rtp_codec: opus(), payload_type: OPUS_PAYLOAD_TYPE },
             RtpCodecKind::Audio,
         )?;
+        let place = RTCRtpHeaderExtensionCapability { uri: media::PLACE.to_owned() };
+        engine.register_header_extension(place, RtpCodecKind::Audio, None)?;
         let interceptors = Registry::new()
             .with(Slot::NackResponder, NackResponderBuilder::new().with_size(RETRANSMIT_PACKETS).build())
             .with(
@@ -194,8 +202,10 @@ impl Connection {
             .build();
         let (reporter, reports) = mpsc::channel(EVENT_QUEUE);
         let handler = Reporter { reports: reporter, has_channel: AtomicBool::new(false) };
+        let runtime = webrtc::runtime::default_runtime().ok_or(ConnectionError::NoRuntime)?;
         let library = PeerConnectionBuilder::new()
-            .with_media_engine(media)
+            .with_runtime(Arc::new(Repeating(runtime)))
+            .with_media_engine(engine)
             .with_interceptor_registry(interceptors)
             .with_setting_engine(settings)
             .with_handler(Arc::new(handler))

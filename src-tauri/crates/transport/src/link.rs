@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use roomtone_packets::ClockExchange;
+use roomtone_packets::{ClockExchange, Packet};
 pub use roomtone_protocol::channel::Peer;
 use roomtone_protocol::channel::{ToParticipant, ToRecorder};
 use serde::Serialize;
@@ -88,6 +88,8 @@ pub(crate) struct WireLanes {
     pub(crate) bulk: mpsc::Sender<Bytes>,
     /// None at the recorder and for members without a microphone.
     pub(crate) media: Option<mpsc::Sender<(u32, Bytes)>>,
+    /// Packets that go like live audio, behind it. None where the other end does not know how.
+    pub(crate) asked_for: Option<mpsc::Sender<Packet>>,
     /// Says goodbye: what is queued still goes.
     pub(crate) closing: CancellationToken,
 }
@@ -143,12 +145,22 @@ impl<Out: Serialize> LinkSender<Out> {
         }
     }
 
-    /// Sends records, as fast as the connection takes them and never ahead of a message. They arrive in order, whole
-    /// records in each [`LinkEvent::Bulk`].
+    /// Sends records, as fast as the connection takes them and never ahead of a message or of live audio. Whole records
+    /// arrive in each [`LinkEvent::Bulk`]. Packets go like live audio where the other end knows how: some may come out of
+    /// order, twice or not at all, and are asked for again. Everything else arrives in order.
     ///
     /// # Errors
     /// [`SendError::LinkClosed`].
     pub async fn send_bulk(&self, records: Vec<u8>) -> Result<(), SendError> {
+        if let Lanes::Wire(lanes) = &self.lanes
+            && let Some(lane) = &lanes.asked_for
+            && let Some(packets) = bulk::packets(&records)
+        {
+            for packet in packets {
+                lanes.take(lane, packet).await?;
+            }
+            return Ok(());
+        }
         for message in bulk::messages(records) {
             match &self.lanes {
                 Lanes::Wire(lanes) => lanes.take(&lanes.bulk, message).await?,
@@ -273,8 +285,9 @@ pub fn local_link(peer: Peer) -> (ParticipantLink, RecorderLink) {
 
 #[cfg(test)]
 mod tests {
+    use roomtone_packets::Record;
     use roomtone_protocol::state::Role;
-    use roomtone_protocol::{ParticipantId, WakeEpoch};
+    use roomtone_protocol::{ParticipantId, SampleIndex, SegmentId, SegmentKey, WakeEpoch};
 
     use super::*;
 
@@ -304,6 +317,26 @@ mod tests {
         assert_eq!(recorder.events.recv().await, Some(media));
         assert_eq!(recorder.events.recv().await, Some(LinkEvent::Bulk(Bytes::from_static(&[1, 2, 3]))));
         assert_eq!(participant.events.recv().await, Some(LinkEvent::Message(ToParticipant::RoomClosed)));
+    }
+
+    #[tokio::test]
+    async fn packets_go_like_audio_to_who_knows_how_and_over_the_channel_to_others() {
+        let segment = SegmentKey { epoch: WakeEpoch(4), segment: SegmentId(0) };
+        let packet = Packet { segment, index: SampleIndex(960), samples: 960, opus: vec![0xfc; 320] };
+        let mut records = Vec::new();
+        roomtone_packets::encode(&Record::Packet(packet.clone()), &mut records);
+        for knows in [true, false] {
+            let (control, _control) = mpsc::channel(1);
+            let (bulk, mut over_the_channel) = mpsc::channel(1);
+            let (asked_for, mut like_audio) = mpsc::channel(1);
+            let asked_for = knows.then_some(asked_for);
+            let lanes = WireLanes { control, bulk, media: None, asked_for, closing: CancellationToken::new() };
+            LinkSender::<ToRecorder>::wire(lanes).send_bulk(records.clone()).await.unwrap();
+            let took = (like_audio.try_recv().ok(), over_the_channel.try_recv().ok());
+            let expected =
+                if knows { (Some(packet.clone()), None) } else { (None, Some(Bytes::from(records.clone()))) };
+            assert_eq!(took, expected);
+        }
     }
 
     #[tokio::test]

@@ -66,6 +66,17 @@ pub(crate) fn fingerprint(sdp: &str) -> Result<String, FingerprintError> {
     }
 }
 
+/// The id of a header extension in a description's audio (RFC 8285, section 5), if it is there.
+pub(crate) fn extension_id(sdp: &str, uri: &str) -> Option<u8> {
+    let audio = media_sections(sdp).into_iter().find(|section| section.kind == "audio")?;
+    audio.lines.iter().find_map(|line| {
+        let (id, rest) = line.strip_prefix("a=extmap:")?.split_once(' ')?;
+        // The id may come with a direction, the name with parameters.
+        let id = id.split('/').next()?.parse().ok()?;
+        (rest.split(' ').next() == Some(uri)).then_some(id)
+    })
+}
+
 /// The same answer with our own Opus parameters: the library echoes the offer's, and a browser offers
 /// `useinbandfec=1`, which makes its encoder sound worse as soon as packets are lost.
 pub(crate) fn with_our_opus_parameters(answer: &str) -> String {
@@ -110,6 +121,15 @@ mod tests {
     fn sections_are_found_in_their_order() {
         let kinds: Vec<_> = media_sections(ANSWER).iter().map(|section| section.kind).collect();
         assert_eq!(kinds, ["audio", "application"]);
+    }
+
+    #[test]
+    fn a_header_extension_is_known_by_its_name() {
+        let with = |line: &str| ANSWER.replace("a=rtcp-fb", &format!("a=extmap:1 urn:other\r\n{line}\r\na=rtcp-fb"));
+        assert_eq!(extension_id(&with("a=extmap:3 urn:ours"), "urn:ours"), Some(3));
+        assert_eq!(extension_id(&with("a=extmap:4/sendonly urn:ours more"), "urn:ours"), Some(4));
+        assert_eq!(extension_id(&with("a=extmap:5 urn:ours-not"), "urn:ours"), None);
+        assert_eq!(extension_id("v=0\r\na=extmap:1 urn:ours\r\n", "urn:ours"), None, "not of the audio");
     }
 
     #[test]

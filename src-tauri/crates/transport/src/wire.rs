@@ -17,7 +17,7 @@ use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
 use crate::connection::{Connection, ConnectionEvent};
 use crate::introduce::{acknowledged, parse};
 use crate::link::{EVENT_QUEUE, Link, LinkEvent, LinkSender, Peer, WireLanes};
-use crate::media::OutgoingTrack;
+use crate::media::{self, OutgoingTrack};
 use crate::messages::{End, Sorted, json};
 use crate::watch::Watch;
 
@@ -27,6 +27,8 @@ const CONTROL_QUEUE: usize = 64;
 const BULK_QUEUE: usize = 4;
 /// Live packets that may wait: 2 s.
 const MEDIA_QUEUE: usize = 100;
+/// Packets that were asked for and may wait behind the live ones: more than a portion of them.
+const ASKED_FOR_QUEUE: usize = 64;
 /// Clock messages that may wait.
 const CLOCK_QUEUE: usize = 16;
 /// What was queued before a close may still go out for this long.
@@ -44,6 +46,8 @@ pub(crate) struct Verified {
     pub(crate) track: Option<OutgoingTrack>,
     /// Whether the other end may send audio.
     pub(crate) takes_media: bool,
+    /// Under which id audio says where it belongs, if both ends know how.
+    pub(crate) place_id: Option<u8>,
     pub(crate) peer: Peer,
     /// Later candidates of the other side.
     pub(crate) signals: mpsc::Receiver<SignalBody>,
@@ -78,7 +82,7 @@ enum ClockMessage {
 
 /// Starts the tasks of a link on the current runtime.
 pub(crate) fn start<E: End>(verified: Verified) -> (Link<E::Out, E::In>, LinkControl) {
-    let Verified { connection, channel, first, track, takes_media, peer, signals, candidates } = verified;
+    let Verified { connection, channel, first, track, takes_media, place_id, peer, signals, candidates } = verified;
     let (events, events_rx) = mpsc::channel(EVENT_QUEUE);
     let (control, control_rx) = mpsc::channel(CONTROL_QUEUE);
     let (bulk, bulk_rx) = mpsc::channel(BULK_QUEUE);
@@ -89,10 +93,11 @@ pub(crate) fn start<E: End>(verified: Verified) -> (Link<E::Out, E::In>, LinkCon
     let doubt = Arc::new(Notify::new());
     let heard = Arc::new(AtomicI64::new(roomtone_clock::now().0));
 
-    let media = track.map(|track| {
+    let (media, asked_for) = track.map_or((None, None), |track| {
         let (media, media_rx) = mpsc::channel(MEDIA_QUEUE);
-        tokio::spawn(until(ended.clone(), send_media(track, media_rx)));
-        media
+        let (asked_for, asked_for_rx) = mpsc::channel(ASKED_FOR_QUEUE);
+        tokio::spawn(until(ended.clone(), track.run(media_rx, asked_for_rx, place_id)));
+        (Some(media), place_id.map(|_| asked_for))
     });
     let queues = Queues { control: control_rx, bulk: bulk_rx, clock: clock_rx };
     tokio::spawn(write(channel.clone(), first, queues, closing.clone(), ended.clone()));
@@ -116,6 +121,7 @@ pub(crate) fn start<E: End>(verified: Verified) -> (Link<E::Out, E::In>, LinkCon
         signals,
         candidates,
         takes_media,
+        place_id,
         events,
         clock,
         asks: E::ASKS,
@@ -126,7 +132,7 @@ pub(crate) fn start<E: End>(verified: Verified) -> (Link<E::Out, E::In>, LinkCon
     };
     tokio::spawn(supervisor.run());
 
-    let sender = LinkSender::wire(WireLanes { control, bulk, media, closing: closing.clone() });
+    let sender = LinkSender::wire(WireLanes { control, bulk, media, asked_for, closing: closing.clone() });
     (Link { peer, sender, events: events_rx }, LinkControl { closing, ended, over, doubt })
 }
 
@@ -217,15 +223,6 @@ async fn send(channel: &Arc<dyn DataChannel>, next: Outgoing) -> webrtc::error::
     }
 }
 
-async fn send_media(mut track: OutgoingTrack, mut packets: mpsc::Receiver<(u32, Bytes)>) {
-    while let Some((timestamp, opus)) = packets.recv().await {
-        if let Err(error) = track.send(timestamp, opus).await {
-            tracing::debug!(%error, "the track takes nothing more");
-            return;
-        }
-    }
-}
-
 struct Reader<E: End> {
     channel: Arc<dyn DataChannel>,
     events: mpsc::Sender<LinkEvent<E::In>>,
@@ -288,6 +285,7 @@ struct Supervisor<In> {
     signals: mpsc::Receiver<SignalBody>,
     candidates: mpsc::Sender<SignalBody>,
     takes_media: bool,
+    place_id: Option<u8>,
     events: mpsc::Sender<LinkEvent<In>>,
     clock: mpsc::Sender<ClockMessage>,
     asks: bool,
@@ -352,18 +350,17 @@ impl<In: Send + 'static> Supervisor<In> {
             tracing::warn!("a track that was not agreed on is ignored");
             return;
         }
-        let events = self.events.clone();
+        let (events, place_id) = (self.events.clone(), self.place_id);
         tokio::spawn(until(self.ended.clone(), async move {
             let mut dropped: u64 = 0;
             while let Some(event) = track.poll().await {
                 let TrackRemoteEvent::OnRtpPacket(packet) = event else { continue };
-                let media = LinkEvent::Media { timestamp: packet.header.timestamp, opus: packet.payload };
-                match events.try_send(media) {
+                match events.try_send(media::event(packet, place_id)) {
                     Ok(()) => {}
                     Err(mpsc::error::TrySendError::Full(_)) => {
                         dropped += 1;
                         if dropped.is_power_of_two() {
-                            tracing::warn!(dropped, "live packets are dropped: the recorder does not keep up");
+                            tracing::warn!(dropped, "packets are dropped: the recorder does not keep up");
                         }
                     }
                     Err(mpsc::error::TrySendError::Closed(_)) => return,

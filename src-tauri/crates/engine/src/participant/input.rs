@@ -62,7 +62,7 @@ pub enum Output {
         /// The packet.
         opus: Vec<u8>,
     },
-    /// Send it records that it asked for.
+    /// Send it records that it asked for: a portion of them. They need not arrive, it asks again.
     Bulk(Vec<u8>),
     /// Tell the others how loud this microphone is, in dBFS.
     Level(f32),

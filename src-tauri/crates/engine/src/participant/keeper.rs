@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use roomtone_capture::{Limits, Note, PreRoll, SpoolError, Stored};
-use roomtone_packets::{Coverage, MutedFrom, Packet, Record, encode};
-use roomtone_protocol::channel::{Inventory, MAX_MESSAGE_BYTES, ToRecorder};
+use roomtone_packets::{Coverage, MutedFrom, Packet};
+use roomtone_protocol::channel::{Inventory, ToRecorder};
 use roomtone_protocol::{ClockNs, IndexRange, RecordingId};
 
 use super::PacketStore;
@@ -199,45 +199,48 @@ impl<S: PacketStore> Keeper<S> {
         self.spool.recordings().into_iter().filter(|recording| !self.wanted.contains_key(recording)).collect()
     }
 
-    /// What is held of a recording. `leaving`: nothing more will come, although the recording may go on.
-    pub(super) fn inventory(&self, now: ClockNs, recording: RecordingId, leaving: bool) -> Inventory {
-        let wanted = self.wanted.get(&recording);
-        let past_end = wanted.is_some_and(|wanted| {
+    /// Whether nothing more of a recording will be captured.
+    pub(super) fn is_over(&self, now: ClockNs, recording: RecordingId) -> bool {
+        let past_end = |wanted: &Wanted| {
             self.captured_until.is_some_and(|end| wanted.ended_by(end))
                 || wanted.ended_by(ClockNs(now.0 - CAPTURE_DELAY_NS))
-        });
-        let mut held = self.spool.inventory(recording);
-        if let Some(wanted) = wanted {
-            held = held.into_iter().flat_map(|range| wanted.hidden.missing(range)).collect();
-        }
-        let holes = self.spool.holes(recording);
-        Inventory { recording, held, holes, complete: leaving || self.over || past_end }
+        };
+        self.over || self.wanted.get(&recording).is_some_and(past_end)
     }
 
-    /// The packets of these ranges, framed, in messages that the channel takes.
-    pub(super) fn messages(
-        &mut self,
-        recording: RecordingId,
-        ranges: &[IndexRange],
-    ) -> Result<Vec<Vec<u8>>, SpoolError> {
-        let mut messages = Vec::new();
-        let mut message = Vec::new();
-        let mut record = Vec::new();
-        for &range in ranges {
-            for packet in self.spool.read(recording, range)? {
-                if self.wanted.get(&recording).is_some_and(|wanted| wanted.hidden.covers(packet.range())) {
-                    continue;
-                }
-                record.clear();
-                encode(&Record::Packet(packet), &mut record);
-                if message.len() + record.len() > MAX_MESSAGE_BYTES {
-                    messages.push(std::mem::take(&mut message));
-                }
-                message.extend_from_slice(&record);
-            }
+    /// What is held of a recording. `leaving`: nothing more will come, although the recording may go on.
+    pub(super) fn inventory(&self, now: ClockNs, recording: RecordingId, leaving: bool) -> Inventory {
+        let held = self.given(recording);
+        let holes = self.spool.holes(recording);
+        Inventory { recording, held, holes, complete: leaving || self.is_over(now, recording) }
+    }
+
+    /// What of a recording is held and may be given away.
+    fn given(&self, recording: RecordingId) -> Vec<IndexRange> {
+        let held = self.spool.inventory(recording);
+        match self.wanted.get(&recording) {
+            Some(wanted) => held.into_iter().flat_map(|range| wanted.hidden.missing(range)).collect(),
+            None => held,
         }
-        messages.extend((!message.is_empty()).then_some(message));
-        Ok(messages)
+    }
+
+    /// What of these ranges is held and may be given away.
+    pub(super) fn held(&self, recording: RecordingId, ranges: &[IndexRange]) -> Vec<IndexRange> {
+        let given = self.given(recording);
+        let common = |held: &IndexRange, asked: &IndexRange| {
+            let range = IndexRange { from: held.from.max(asked.from), to: held.to.min(asked.to), ..*held };
+            (held.segment == asked.segment && range.from < range.to).then_some(range)
+        };
+        ranges.iter().flat_map(|asked| given.iter().filter_map(move |held| common(held, asked))).collect()
+    }
+
+    /// The packets of a range that may be given away, in order.
+    pub(super) fn packets(&mut self, recording: RecordingId, range: IndexRange) -> Result<Vec<Packet>, SpoolError> {
+        let mut packets = self.spool.read(recording, range)?;
+        if let Some(wanted) = self.wanted.get(&recording) {
+            packets.retain(|packet| !wanted.hidden.covers(packet.range()));
+        }
+        Ok(packets)
     }
 
     /// The recorder told what it holds for good.

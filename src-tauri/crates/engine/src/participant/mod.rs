@@ -5,6 +5,7 @@ mod goodbye;
 mod input;
 mod keeper;
 mod microphone;
+mod owed;
 mod recorder;
 mod store;
 
@@ -24,6 +25,7 @@ pub use store::PacketStore;
 use crate::events::{ParticipantEvent, RecordingLine};
 use goodbye::Goodbye;
 use keeper::Keeper;
+use owed::Owed;
 
 /// How long a request waits for its answer, over reconnections too: 15 s.
 const REQUEST_NS: i64 = 15_000_000_000;
@@ -40,6 +42,7 @@ pub struct ParticipantEnd<S> {
     now: ClockNs,
     keeper: Keeper<S>,
     linked: bool,
+    owed: Owed,
     /// What a new link is told first.
     segments: Vec<Segment>,
     anchors: BTreeMap<SegmentKey, Anchor>,
@@ -73,6 +76,7 @@ impl<S: PacketStore> ParticipantEnd<S> {
             now,
             keeper: Keeper::new(PreRoll::new(PreRoll::WINDOW), store, capturing),
             linked: false,
+            owed: Owed::default(),
             segments: Vec::new(),
             anchors: BTreeMap::new(),
             alarms: BTreeMap::new(),
@@ -128,6 +132,7 @@ impl<S: PacketStore> ParticipantEnd<S> {
             self.second_at = ClockNs(now.0.saturating_add(INVENTORY_NS));
             self.second();
         }
+        self.pay();
         self.tell_safety();
         self.part_when_done();
     }
@@ -141,11 +146,13 @@ impl<S: PacketStore> ParticipantEnd<S> {
     #[must_use]
     pub fn next_deadline(&self) -> Option<ClockNs> {
         let goodbye = self.goodbye.as_ref().and_then(|goodbye| goodbye.until);
-        (!self.over).then(|| goodbye.map_or(self.second_at, |until| until.min(self.second_at)))
+        let others = [goodbye, self.owed.due().filter(|_| self.linked)].into_iter().flatten();
+        (!self.over).then(|| others.fold(self.second_at, ClockNs::min))
     }
 
     fn linked(&mut self, id: Option<CommandId>) {
         self.linked = true;
+        self.owed.forget();
         let earlier = self.keeper.earlier().into_iter();
         let segments = self.segments.iter().cloned().map(ToRecorder::Segment);
         let anchors = self.anchors.values().copied().map(ToRecorder::Anchor);

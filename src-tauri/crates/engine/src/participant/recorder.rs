@@ -1,5 +1,6 @@
 //! What the recorder says, and what is done about it.
 
+use roomtone_packets::{Record, encode};
 use roomtone_protocol::channel::ToParticipant;
 use roomtone_protocol::state::RoomState;
 
@@ -36,9 +37,8 @@ impl<S: PacketStore> ParticipantEnd<S> {
                 self.send_inventory(recording, false);
             }
             ToParticipant::Want { recording, ranges } => {
-                let messages = self.keeper.messages(recording, &ranges);
-                let messages = self.spooled(messages).into_iter().flatten();
-                self.outputs.extend(messages.map(Output::Bulk));
+                let held = self.keeper.held(recording, &ranges);
+                self.owed.ask(recording, held.into_iter());
             }
             ToParticipant::Durable { recording, complete, .. } => self.keeper.durable(recording, complete),
             ToParticipant::Archived { recording } => {
@@ -57,6 +57,19 @@ impl<S: PacketStore> ParticipantEnd<S> {
             ToParticipant::Recordings { entries } => self.tell(ParticipantEvent::RecordingsChanged { entries }),
             ToParticipant::RoomClosed => self.room_closed(),
         }
+    }
+
+    /// Sends what is owed to the recorder, as far as it is due.
+    pub(super) fn pay(&mut self) {
+        let now = self.now;
+        let Some(recording) = self.owed.next(now).filter(|_| self.linked) else { return };
+        let last = self.goodbye.is_some() || self.keeper.is_over(now, recording);
+        let portion = self.owed.portion(now, last, |range| self.keeper.packets(recording, range));
+        let mut records = Vec::new();
+        for packet in self.spooled(portion).into_iter().flatten() {
+            encode(&Record::Packet(packet), &mut records);
+        }
+        self.outputs.extend((!records.is_empty()).then_some(Output::Bulk(records)));
     }
 
     pub(super) fn state_changed(&mut self, state: RoomState) {

@@ -232,10 +232,63 @@ fn what_is_kept_after_an_end_that_nobody_could_tell_is_not_given_away() {
     assert!(inventory.complete);
     assert_eq!(inventory.held, [IndexRange { segment: SEGMENT, from: SampleIndex(0), to: SampleIndex(52_800) }]);
     let all = IndexRange { segment: SEGMENT, from: SampleIndex(0), to: SampleIndex(192_000) };
-    let sent = stage.tell(Input::Message(ToParticipant::Want { recording: TAKE, ranges: vec![all] }));
-    let bytes: usize = sent.iter().map(|output| if let Output::Bulk(bytes) = output { bytes.len() } else { 0 }).sum();
-    let one = stage.end.keeper.messages(TAKE, &[IndexRange { to: SampleIndex(960), ..all }]).unwrap();
-    assert_eq!(bytes, 55 * one.iter().map(Vec::len).sum::<usize>(), "55 packets of 20 ms");
+    assert_eq!(given(&mut stage, all), (0..55).collect::<Vec<_>>(), "55 packets of 20 ms");
+}
+
+/// The packets that come of a question.
+fn given(stage: &mut Stage, range: IndexRange) -> Vec<u64> {
+    let mut outputs = stage.tell(Input::Message(ToParticipant::Want { recording: TAKE, ranges: vec![range] }));
+    while let Some(due) = stage.end.owed.due() {
+        let wait = (due.0 - stage.now_ms * 1_000_000).max(0) / 1_000_000;
+        assert!(stage.end.next_deadline().is_some_and(|deadline| deadline <= due), "it wakes in time");
+        outputs.extend(stage.after(wait));
+    }
+    let mut given = Vec::new();
+    for output in &outputs {
+        let Output::Bulk(records) = output else { continue };
+        let mut scanner = Scanner::default();
+        scanner.push(records);
+        while let Some(scanned) = scanner.next_scanned() {
+            if let Scanned::Record { record: Record::Packet(packet), .. } = scanned {
+                given.push(packet.index.0 / 960);
+            }
+        }
+    }
+    given
+}
+
+#[test]
+fn what_is_asked_for_leaves_the_live_audio_its_turn() {
+    let mut stage = Stage::linked();
+    stage.tell(Input::Message(ToParticipant::SpoolFrom { recording: TAKE, from: ClockNs(0) }));
+    for _ in 0..500 {
+        stage.packet();
+    }
+    let all = IndexRange { segment: SEGMENT, from: SampleIndex(0), to: SampleIndex(480_000) };
+    stage.tell(Input::Message(ToParticipant::Want { recording: TAKE, ranges: vec![all] }));
+    let mut seconds = 0.0;
+    while stage.end.owed.due().is_some() {
+        let outputs = stage.packet();
+        assert!(matches!(outputs[0], Output::Media { .. }), "{outputs:?}");
+        assert!(outputs.iter().filter(|output| matches!(output, Output::Bulk(_))).count() <= 1);
+        seconds += 0.02;
+    }
+    assert!((1.2..1.3).contains(&seconds), "ten seconds came in {seconds} s");
+}
+
+#[test]
+fn what_an_earlier_link_was_asked_for_is_not_sent_over_the_next_one() {
+    let mut stage = Stage::linked();
+    stage.tell(Input::Message(ToParticipant::SpoolFrom { recording: TAKE, from: ClockNs(0) }));
+    for _ in 0..500 {
+        stage.packet();
+    }
+    let all = IndexRange { segment: SEGMENT, from: SampleIndex(0), to: SampleIndex(480_000) };
+    stage.tell(Input::Message(ToParticipant::Want { recording: TAKE, ranges: vec![all] }));
+    let bulk = |outputs: Vec<Output>| outputs.iter().any(|output| matches!(output, Output::Bulk(_)));
+    assert!(bulk(stage.after(20)));
+    assert!(!bulk(stage.tell(Input::LinkClosed)) && !bulk(stage.after(20)));
+    assert!(!bulk(stage.tell(Input::Linked { id: None })) && !bulk(stage.after(20)));
 }
 
 /// Indices, in packets, of what is held of the recording.
@@ -278,19 +331,8 @@ fn what_was_kept_before_a_pause_was_known_is_not_given_away() {
     stage.tell(Input::Message(ToParticipant::SpoolFrom { recording: TAKE, from: ClockNs(0) }));
     stage.tell(cut(10_000, Some(200_000)));
     assert_eq!(held(&stage), [(0, 505), (9_995, 15_000)]);
-    let everything = vec![IndexRange { segment: SEGMENT, from: SampleIndex(0), to: SampleIndex(15_000 * 960) }];
-    let asked = stage.tell(Input::Message(ToParticipant::Want { recording: TAKE, ranges: everything }));
-    let mut given = Vec::new();
-    for output in &asked {
-        let Output::Bulk(records) = output else { continue };
-        let mut scanner = Scanner::default();
-        scanner.push(records);
-        while let Some(scanned) = scanner.next_scanned() {
-            if let Scanned::Record { record: Record::Packet(packet), .. } = scanned {
-                given.push(packet.index.0 / 960);
-            }
-        }
-    }
+    let everything = IndexRange { segment: SEGMENT, from: SampleIndex(0), to: SampleIndex(15_000 * 960) };
+    let given = given(&mut stage, everything);
     assert_eq!(given.len(), 505 + 5_005);
     assert!(given.iter().all(|index| !(505..9_995).contains(index)));
     assert_eq!(held(&stage), [(0, 505), (9_995, 15_000)], "also when it is told again");

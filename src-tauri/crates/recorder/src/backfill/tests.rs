@@ -73,6 +73,40 @@ fn a_slow_link_that_moves_is_not_asked_twice() {
 }
 
 #[test]
+fn what_was_overtaken_is_lost_and_asked_for_again_while_the_rest_still_comes() {
+    let (mut backfill, mut coverage) = (linked(), Coverage::default());
+    backfill.handle(held(&[range(0, 60 * SECOND)], false));
+    let first = backfill.poll_want(at(0), &coverage).unwrap();
+    assert_eq!(first, [range(0, 8 * SECOND)]);
+    // A hole in the first answer, and nothing that shows whether it is still to come.
+    coverage.insert(range(0, SECOND));
+    coverage.insert(range(SECOND + 960, 8 * SECOND));
+    assert_eq!(backfill.poll_want(at(500), &coverage), Some(vec![range(8 * SECOND, 12 * SECOND)]));
+    assert_eq!(backfill.poll_want(at(1_000), &coverage), Some(vec![range(12 * SECOND, 16 * SECOND)]));
+    coverage.insert(range(8 * SECOND, 12 * SECOND));
+    assert_eq!(backfill.poll_want(at(1_500), &coverage), Some(vec![range(16 * SECOND, 20 * SECOND)]));
+    coverage.insert(range(12 * SECOND, 16 * SECOND));
+    let again = backfill.poll_want(at(2_000), &coverage).unwrap();
+    assert_eq!(again[0], range(SECOND, SECOND + 960), "{again:?}");
+}
+
+#[test]
+fn there_are_few_questions() {
+    let (mut backfill, mut coverage) = (linked(), Coverage::default());
+    backfill.handle(held(&[range(0, 60 * SECOND)], true));
+    let mut questions = 0;
+    for ms in 0..4_000 {
+        while let Some(want) = backfill.poll_want(at(ms), &coverage) {
+            questions += 1;
+            for part in want {
+                coverage.insert(part);
+            }
+        }
+    }
+    assert!(coverage.covers(range(0, 60 * SECOND)) && questions <= 15, "{questions}");
+}
+
+#[test]
 fn what_may_be_on_its_way_is_not_asked_for() {
     let (mut backfill, coverage) = (linked(), Coverage::default());
     backfill.handle(held(&[range(0, 20_000)], false));
@@ -116,7 +150,7 @@ fn who_answers_nothing_is_asked_less_and_less_often() {
             asked.push(second);
         }
     }
-    assert_eq!(asked, [0, 1, 3, 7, 15, 31, 63, 127, 191, 255, 319, 383]);
+    assert_eq!(asked, [0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 14, 22, 38, 70, 134, 198, 262, 326, 390]);
     backfill.handle(BackfillInput::LinkUp);
     assert!(backfill.poll_want(at(400_000), &coverage).is_some(), "a new link is asked at once");
 }

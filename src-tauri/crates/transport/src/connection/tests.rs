@@ -6,6 +6,8 @@ use webrtc::media_stream::track_remote::TrackRemoteEvent;
 
 use super::*;
 
+mod lossy;
+
 const LOOPBACK: [IpAddr; 1] = [IpAddr::V4(std::net::Ipv4Addr::LOCALHOST)];
 
 async fn opened(channel: &Arc<dyn DataChannel>) {
@@ -65,6 +67,19 @@ async fn two_peers_connect_and_exchange_messages_and_media() {
         assert_eq!(timestamps, (0..50).map(|n| n * 960).collect::<Vec<u32>>());
     };
     tokio::time::timeout(Duration::from_secs(10), test).await.expect("within 10 s");
+}
+
+#[tokio::test]
+async fn packets_tell_their_place_only_where_both_ends_know_how() {
+    let mut member = Connection::offering(&LOOPBACK, true).await.unwrap();
+    let offer = member.connection.offer().await.unwrap();
+    let of_an_earlier_version: String =
+        offer.lines().filter(|line| !line.contains(media::PLACE)).map(|line| format!("{line}\r\n")).collect();
+    for (offer, known) in [(offer, true), (of_an_earlier_version, false)] {
+        let answer = Connection::answering(&LOOPBACK).await.unwrap().answer(offer.clone()).await.unwrap();
+        let ids = [&offer, &answer].map(|description| sdp::extension_id(description, media::PLACE));
+        assert!(ids[0] == ids[1] && ids[0].is_some() == known, "{ids:?}");
+    }
 }
 
 #[tokio::test]

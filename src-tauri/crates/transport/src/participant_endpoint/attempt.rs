@@ -14,7 +14,7 @@ use crate::hello::{Binding, Introduction, verify_recorder};
 use crate::introduce::{AttemptError, candidate, say_hello};
 use crate::signalling::RelaySender;
 use crate::wire::Verified;
-use crate::{HANDSHAKE_TIME, random, sdp};
+use crate::{HANDSHAKE_TIME, media, random, sdp};
 
 /// What it takes; a new attempt has a new number and a new connection.
 pub(super) struct Attempt {
@@ -77,6 +77,7 @@ impl Attempt {
             first: None,
             track,
             takes_media: false,
+            place_id: sdp::extension_id(&answer, media::PLACE),
             peer,
             signals: self.signals,
             candidates,

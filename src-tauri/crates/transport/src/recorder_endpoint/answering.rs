@@ -18,7 +18,7 @@ use crate::messages::{AtRecorder, End as _, json};
 use crate::offer_policy::{self, Offered};
 use crate::signalling::RelaySender;
 use crate::wire::Verified;
-use crate::{HANDSHAKE_TIME, random, sdp};
+use crate::{HANDSHAKE_TIME, media, random, sdp};
 
 /// Candidates of ours that may wait for the relay.
 const CANDIDATE_QUEUE: usize = 128;
@@ -80,6 +80,7 @@ impl Answering {
         let mut connection = Connection::answering(&self.settings.media_addrs).await?;
         let answer = connection.answer(std::mem::take(&mut self.offer)).await?;
         let recorder = sdp::fingerprint(&answer).map_err(unreadable)?;
+        let place_id = sdp::extension_id(&answer, media::PLACE);
         self.send(SignalBody::Answer { sdp: answer });
         let binding = Binding { room: self.settings.room, member, recorder };
         let channel = self.channel(&mut connection).await?;
@@ -108,6 +109,7 @@ impl Answering {
             first: Some(json(&AtRecorder::hello(hello))),
             track: None,
             takes_media: offered.microphone,
+            place_id,
             peer,
             signals: self.signals,
             candidates,

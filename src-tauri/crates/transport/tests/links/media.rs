@@ -1,12 +1,13 @@
 //! What goes over a link.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
-use roomtone_packets::ClockExchange;
-use roomtone_protocol::WakeEpoch;
+use roomtone_packets::{ClockExchange, Packet, Record, encode};
 use roomtone_protocol::channel::{ToParticipant, ToRecorder};
 use roomtone_protocol::state::Role;
+use roomtone_protocol::{SampleIndex, SegmentId, SegmentKey, WakeEpoch};
 use roomtone_transport::{LinkEvent, ParticipantConfig, ParticipantEndpoint, SendError};
 
 use crate::room::{Room, participant_link, pick, recorder_link};
@@ -78,6 +79,55 @@ async fn five_hundred_live_packets_arrive_with_their_timestamps() {
     }
     arrived.sort_by_key(|timestamp| timestamp.wrapping_add(200 * 960));
     assert_eq!(arrived, timestamps);
+}
+
+#[tokio::test]
+async fn packets_that_were_asked_for_come_beside_the_live_ones_with_their_places() {
+    const PACKETS: u64 = 400;
+    let room = Room::open().await;
+    let (_recorder, mut at_recorder) = room.recorder(1).await;
+    let (_participant, mut at_participant) = room.participant(1).await;
+    let link = participant_link(&mut at_participant).await;
+    let mut back = recorder_link(&mut at_recorder).await;
+
+    // Of an earlier start, far behind the wrap of the timestamp.
+    let segment = SegmentKey { epoch: WakeEpoch(0), segment: SegmentId(3) };
+    let packet = move |n: u64| {
+        let index = SampleIndex((1 << 33) + n * 960);
+        Record::Packet(Packet { segment, index, samples: 960, opus: n.to_be_bytes().repeat(40) })
+    };
+    tokio::spawn(async move {
+        let mut pace = tokio::time::interval(Duration::from_millis(20));
+        for portion in 0..PACKETS / 8 {
+            pace.tick().await;
+            let mut records = Vec::new();
+            (portion * 8..portion * 8 + 8).for_each(|n| encode(&packet(n), &mut records));
+            link.sender.send_bulk(records).await.unwrap();
+            link.sender.send_media(portion as u32 * 960, Bytes::from_static(b"live")).unwrap();
+        }
+        // The link stays up until the test is over.
+        std::future::pending::<()>().await;
+    });
+    let (mut live, mut asked_for) = (BTreeSet::new(), BTreeSet::new());
+    while live.len() < PACKETS as usize / 8 || asked_for.len() < PACKETS as usize {
+        match pick(&mut back.events, Some).await {
+            LinkEvent::Media { timestamp, opus } => {
+                assert_eq!(&opus[..], b"live");
+                live.insert(timestamp / 960);
+            }
+            LinkEvent::Bulk(record) => {
+                let number = (0..PACKETS).find(|&n| {
+                    let mut expected = Vec::new();
+                    encode(&packet(n), &mut expected);
+                    // One at a time: over the data channel they would come in larger messages.
+                    record == expected
+                });
+                asked_for.insert(number.expect("one of those that were sent, alone"));
+            }
+            LinkEvent::Closed => panic!("the link broke"),
+            _ => {}
+        }
+    }
 }
 
 #[tokio::test]

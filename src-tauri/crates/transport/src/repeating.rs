@@ -1,0 +1,190 @@
+//! What must arrive is sent twice.
+//!
+//! The handshake and the data channel go in DTLS records, and what is lost of them waits for timers that nobody can set:
+//! DTLS repeats a flight after a second, SCTP a message after one second, two, four, up to sixty (RFC 9260, section 6.3),
+//! with one packet in flight. Where a fifth of all packets is lost each way, a question and its answer fail at more than
+//! one time in three, and those timers are all that happens. So every such datagram goes once more, a moment later: the
+//! record's sequence number makes the second one harmless (RFC 6347, section 4.1.2.6), a fifth becomes a twenty-fifth,
+//! and the two kilobytes a second that control needs become four. Audio has its own repetition and is left alone.
+
+use std::future::Future;
+use std::io::{self, IoSliceMut};
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use roomtone_protocol::ClockNs;
+use tokio::sync::mpsc;
+use webrtc::runtime::{
+    AsyncInterval, AsyncTcpListener, AsyncTcpStream, AsyncUdpSocket, JoinHandle, RecvMeta, Runtime, Transmit,
+};
+
+/// Between a datagram and its repetition. Packets are lost in groups, when a queue is full or a radio link fades for some
+/// milliseconds; and half a round trip is soon enough.
+const LATER_NS: i64 = 30_000_000;
+
+/// Repetitions that may wait. A handshake's flight and a second's messages are fewer; what is more is a long list or a
+/// file's worth of records, whose own repetition works, and takes no more than this many each 30 ms.
+const WAITING: usize = 8;
+
+/// First bytes of DTLS among all that shares a socket (RFC 7983, section 7).
+const DTLS: std::ops::RangeInclusive<u8> = 20..=63;
+
+/// The library's runtime with sockets that repeat.
+#[derive(Debug)]
+pub(crate) struct Repeating(pub(crate) Arc<dyn Runtime>);
+
+/// A socket that sends what must arrive twice.
+#[derive(Debug)]
+struct RepeatingSocket {
+    socket: Arc<dyn AsyncUdpSocket>,
+    later: mpsc::Sender<Repetition>,
+}
+
+/// A datagram that goes once more.
+#[derive(Debug)]
+struct Repetition {
+    at: ClockNs,
+    destination: SocketAddr,
+    source: Option<IpAddr>,
+    contents: Vec<u8>,
+}
+
+impl AsyncUdpSocket for RepeatingSocket {
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    fn poll_send(&self, cx: &mut Context<'_>, transmit: &Transmit<'_>) -> Poll<io::Result<usize>> {
+        let sent = self.socket.poll_send(cx, transmit);
+        // What goes in segments is a long run of records.
+        let once = transmit.segment_size.is_none() && transmit.contents.first().is_some_and(|byte| DTLS.contains(byte));
+        if once && matches!(sent, Poll::Ready(Ok(_))) {
+            let at = ClockNs(roomtone_clock::now().0.saturating_add(LATER_NS));
+            let contents = transmit.contents.to_vec();
+            let repetition = Repetition { at, destination: transmit.destination, source: transmit.src_ip, contents };
+            // Too many wait: this one has to get through by itself.
+            drop(self.later.try_send(repetition));
+        }
+        sent
+    }
+
+    fn poll_recv(
+        &self,
+        cx: &mut Context<'_>,
+        bufs: &mut [IoSliceMut<'_>],
+        meta: &mut [RecvMeta],
+    ) -> Poll<io::Result<usize>> {
+        self.socket.poll_recv(cx, bufs, meta)
+    }
+
+    fn max_gso_segments(&self) -> usize {
+        self.socket.max_gso_segments()
+    }
+
+    fn max_gro_segments(&self) -> usize {
+        self.socket.max_gro_segments()
+    }
+}
+
+/// Sends what is due until the socket's owner is gone.
+async fn repeat(socket: Arc<dyn AsyncUdpSocket>, mut due: mpsc::Receiver<Repetition>) {
+    while let Some(Repetition { at, destination, source, contents }) = due.recv().await {
+        let wait = u64::try_from(at.0 - roomtone_clock::now().0).unwrap_or(0);
+        tokio::time::sleep(Duration::from_nanos(wait)).await;
+        let transmit = Transmit { destination, ecn: None, contents: &contents, segment_size: None, src_ip: source };
+        if let Err(error) = std::future::poll_fn(|cx| socket.poll_send(cx, &transmit)).await {
+            tracing::debug!(%error, "a datagram was not repeated");
+        }
+    }
+}
+
+impl Runtime for Repeating {
+    fn wrap_udp_socket(&self, socket: std::net::UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
+        let socket = self.0.wrap_udp_socket(socket)?;
+        let (later, due) = mpsc::channel(WAITING);
+        self.0.spawn(Box::pin(repeat(socket.clone(), due))).detach();
+        Ok(Arc::new(RepeatingSocket { socket, later }))
+    }
+
+    fn spawn(&self, future: Pin<Box<dyn Future<Output = ()> + Send>>) -> Box<dyn JoinHandle> {
+        self.0.spawn(future)
+    }
+
+    fn spawn_reactor(&self, size: usize, future: Pin<Box<dyn Future<Output = ()> + Send>>) -> Box<dyn JoinHandle> {
+        self.0.spawn_reactor(size, future)
+    }
+
+    fn wrap_tcp_listener(&self, listener: std::net::TcpListener) -> io::Result<Arc<dyn AsyncTcpListener>> {
+        self.0.wrap_tcp_listener(listener)
+    }
+
+    fn connect_tcp<'a>(
+        &'a self,
+        remote: SocketAddr,
+    ) -> Pin<Box<dyn Future<Output = io::Result<Arc<dyn AsyncTcpStream>>> + Send + 'a>> {
+        self.0.connect_tcp(remote)
+    }
+
+    fn resolve_host<'a>(
+        &'a self,
+        host: &'a str,
+    ) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'a>> {
+        self.0.resolve_host(host)
+    }
+
+    fn now(&self) -> std::time::Instant {
+        self.0.now()
+    }
+
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'static>> {
+        self.0.sleep(duration)
+    }
+
+    fn interval(&self, period: Duration) -> Box<dyn AsyncInterval> {
+        self.0.interval(period)
+    }
+
+    fn block_on(&self, future: Pin<Box<dyn Future<Output = ()> + '_>>) {
+        self.0.block_on(future);
+    }
+
+    fn yield_now(&self) -> Pin<Box<dyn Future<Output = ()> + Send + 'static>> {
+        self.0.yield_now()
+    }
+
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn handshake_and_messages_go_twice_and_audio_goes_once() {
+        let runtime = Repeating(webrtc::runtime::default_runtime().unwrap());
+        let there = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let to = there.local_addr().unwrap();
+        let socket = runtime.wrap_udp_socket(std::net::UdpSocket::bind("127.0.0.1:0").unwrap()).unwrap();
+        // A STUN request, a handshake record, data of the channel, RTP, and something to know the end by.
+        for first in [0x00, 22, 23, 0x80, 0x01] {
+            socket.send_to(&[first, 7, 7], to).await.unwrap();
+        }
+        let mut came = Vec::new();
+        there.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let came = tokio::task::spawn_blocking(move || {
+            while came.len() < 7 {
+                let mut datagram = [0; 16];
+                let length = there.recv(&mut datagram).unwrap();
+                assert_eq!(&datagram[1..length], [7, 7]);
+                came.push(datagram[0]);
+            }
+            came
+        });
+        assert_eq!(came.await.unwrap(), [0x00, 22, 23, 0x80, 0x01, 22, 23]);
+    }
+}
