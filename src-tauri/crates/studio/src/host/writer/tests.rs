@@ -35,7 +35,7 @@ impl Stage {
             tell,
             synced_ns: 0,
         };
-        let mut stage = Self { disk, writing, told, reserve, place: place };
+        let mut stage = Self { disk, writing, told, reserve, place };
         stage.begin();
         (0..packets).for_each(|n| stage.packet(n));
         stage.writing.sync();
