@@ -220,6 +220,18 @@ fn what_is_left_behind_and_cannot_be_used_is_rendered_from_the_beginning() {
 }
 
 #[test]
+fn a_file_that_was_whole_before_its_metadata_was_written_stays_as_it_is() {
+    let mut stage = Stage::new();
+    stage.packets(0..SECONDS * 50);
+    stage.stop();
+    let modified = |stage: &Stage| fs::metadata(stage.file("take.wav")).unwrap().modified().unwrap();
+    let first = stage.finish(None, "take.wav", None);
+    let made = modified(&stage);
+    assert_eq!((stage.finish(None, "take.wav", None), modified(&stage)), (first, made));
+    stage.is_as_of_one_pass("take.wav");
+}
+
+#[test]
 fn a_repair_patches_a_copy_and_the_earlier_version_stays_as_it_is() {
     let mut stage = Stage::new();
     let late = 300..310;
