@@ -10,7 +10,6 @@
 #[path = "../tests/common/mod.rs"]
 mod common;
 
-use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
@@ -103,8 +102,7 @@ fn stop(channels: u8, seconds: u64) {
         let now = common::instant(((second + 1) * SECOND) as i64);
         let ((), spent) = measured(|| {
             let snapshot = journal.snapshot();
-            let horizon = Horizon::Running { now, decided: BTreeMap::new() };
-            take.update(&snapshot, &snapshot.layout(), &horizon).expect("an update");
+            take.update(&snapshot, &snapshot.layout(), &Horizon::Running { now }).expect("an update");
             while take.step().expect("a step") == Step::Worked {}
         });
         growing.cpu += spent.cpu;

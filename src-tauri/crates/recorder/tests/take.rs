@@ -3,7 +3,6 @@
 
 mod common;
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::LazyLock;
@@ -12,8 +11,7 @@ use common::{Encoded, ONE, SECOND, encode, instant, inventory, key, participant,
 use proptest::prelude::*;
 use roomtone_packets::{ChannelGiven, Interval, IntervalEdge, Record};
 use roomtone_recorder::{
-    BitDepth, ChannelSpec, FinalizeOptions, Finished, Horizon, Journal, Step, Take, TakeSettings, TimelineFrame,
-    finalize,
+    BitDepth, ChannelSpec, FinalizeOptions, Finished, Horizon, Journal, Step, Take, TakeSettings, finalize,
 };
 
 const END: u64 = 40;
@@ -159,11 +157,7 @@ fn play(seed: u64, loss: u64) -> Result<(), TestCaseError> {
         }
         let snapshot = journal.snapshot();
         let now = instant((second * SECOND) as i64 + 48_000);
-        let mut decided = BTreeMap::new();
-        if dice.chance(50) {
-            decided.insert(participant(1), TimelineFrame((second.saturating_sub(4) * SECOND) as i64));
-        }
-        take.update(&snapshot, &snapshot.layout(), &Horizon::Running { now, decided }).unwrap();
+        take.update(&snapshot, &snapshot.layout(), &Horizon::Running { now }).unwrap();
         let mut steps = if dice.chance(30) { dice.below(4) } else { 1_000 };
         while steps > 0 && take.step().unwrap() == Step::Worked {
             steps -= 1;
@@ -184,6 +178,13 @@ fn play(seed: u64, loss: u64) -> Result<(), TestCaseError> {
     for (_, who, record) in events {
         append(&mut journal, who, &record);
     }
+    let before = fs::read(&out).unwrap();
+    let beside = dir.path().join("take.2.wav");
+    let take = Take::renew(settings(&beside), &out).unwrap();
+    prop_assert_eq!(take.rendered_frames(), finished.frames, "nothing is begun anew");
+    let renewed = take.finish(&journal.snapshot(), options(&beside, &journal)).unwrap();
+    same_as_one_pass(dir.path(), &journal, &renewed)?;
+    prop_assert!(fs::read(&out).unwrap() == before, "the earlier version is as it was");
     let take = Take::reopen(settings(&out)).unwrap();
     prop_assert_eq!(take.rendered_frames(), finished.frames, "nothing is begun anew");
     let finished = take.finish(&journal.snapshot(), options(&out, &journal)).unwrap();
@@ -246,8 +247,7 @@ impl Live {
     fn update(&mut self) {
         let snapshot = self.journal.snapshot();
         let now = instant((self.second * SECOND) as i64);
-        let horizon = Horizon::Running { now, decided: BTreeMap::new() };
-        self.take.update(&snapshot, &snapshot.layout(), &horizon).unwrap();
+        self.take.update(&snapshot, &snapshot.layout(), &Horizon::Running { now }).unwrap();
     }
 
     fn work(&mut self) -> u64 {
@@ -387,6 +387,36 @@ fn a_finished_take_without_anything_new_stays_as_it_is() {
     let modified = fs::metadata(&out).unwrap().modified().unwrap();
     let again = take.finish(&snapshot, options(&out, &live.journal)).unwrap();
     assert_eq!((again, fs::metadata(&out).unwrap().modified().unwrap()), (finished, modified));
+}
+
+#[test]
+fn a_new_version_without_anything_new_is_another_name_for_the_old_one() {
+    let mut live = Live::new(vec![]);
+    for _ in 0..3 {
+        live.second(&[0]);
+        live.work();
+    }
+    let stop = common::edges(&[(IntervalEdge::Stop, 2 * 48_000)]).remove(0);
+    append(&mut live.journal, None, &Record::Interval(stop));
+    let (first, second) = (live.out(), live.dir.path().join("take.2.wav"));
+    let finished = live.take.finish(&live.journal.snapshot(), options(&first, &live.journal)).unwrap();
+    // An interrupted run left its half.
+    fs::write(live.dir.path().join("take.2.wav.partial"), "half").unwrap();
+    fs::copy(live.dir.path().join("take.wav.state"), live.dir.path().join("take.2.wav.state")).unwrap();
+    let take = Take::renew(settings(&second), &first).unwrap();
+    let again = take.finish(&live.journal.snapshot(), options(&second, &live.journal)).unwrap();
+    assert_eq!((&again.metadata, &again.path), (&finished.metadata, &second));
+    assert!(fs::read(&first).unwrap() == fs::read(&second).unwrap());
+    assert!(Take::renew(settings(&second), &first).is_err(), "it is there");
+    fs::remove_file(&first).unwrap();
+
+    // What comes later is put into the second one's copy.
+    append(&mut live.journal, Some(0), &Record::Retract(range(key(1, 0), 9_600, 96_000)));
+    let third = live.dir.path().join("take.3.wav");
+    let take = Take::renew(settings(&third), &second).unwrap();
+    assert_eq!(take.rendered_frames(), finished.frames);
+    let finished = take.finish(&live.journal.snapshot(), options(&third, &live.journal)).unwrap();
+    same_as_one_pass(live.dir.path(), &live.journal, &finished).unwrap();
 }
 
 #[test]

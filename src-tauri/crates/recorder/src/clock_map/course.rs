@@ -16,7 +16,7 @@ use crate::timeline::TimelineFrame;
 
 /// Samples from node to node, 5.5 s: short beside the minutes in which devices wander. A power of two, so that a shift
 /// by whole frames is exact in fixed point.
-const STEP: u64 = 1 << 18;
+pub(super) const STEP: u64 = 1 << 18;
 
 /// Evidence from behind a node that is waited for, in seconds.
 const LAG_S: f64 = 10.0;

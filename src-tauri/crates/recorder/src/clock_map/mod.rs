@@ -31,6 +31,9 @@ use crate::timeline::TimelineFrame;
 use course::{Course, Expected};
 use offset::Offset;
 
+/// Samples for which a decided stretch holds at least.
+pub(crate) const NODE_SAMPLES: u64 = course::STEP;
+
 /// One participant's clock and segments, for as long as the recorder runs.
 #[derive(Debug, Clone, Default)]
 pub struct TrackClock {

@@ -4,15 +4,14 @@
 //! without end (libopus follows it upwards by a fraction of a decibel a packet). So samples are defined by a grid: a
 //! segment is cut into chunks, and a chunk's samples are what a fresh decoder gives that starts 100 packets before it.
 //! Measured, a decoder forgets its cold start within 38 packets, and a lost packet within 34.
+//!
+//! Whoever reads on through the end of a chunk has the next one's decoder warm up beside: nobody has to wait for it there.
 
-use std::collections::VecDeque;
-use std::fmt;
+use roomtone_packets::RangeSet;
+use roomtone_protocol::{SAMPLE_RATE, SegmentKey};
 
-use opus::{Channels, Decoder};
-use roomtone_packets::{Packet, RangeSet};
-use roomtone_protocol::{IndexRange, SAMPLE_RATE, SampleIndex, SegmentKey};
-
-use super::plan::{MAX_CONCEALED_SAMPLES, Piece};
+use super::chunk::{ChunkDecoder, Place};
+use super::plan::Piece;
 use super::{PacketSource, RenderError};
 
 /// Samples that a fresh decoder is given before its first one counts: 100 packets of 20 ms.
@@ -21,56 +20,20 @@ pub(super) const WARM_UP_SAMPLES: u64 = 100 * 960;
 /// Samples of a chunk, 30 s: warming up costs 7 % of them, and a reader anywhere decodes at most this much in vain.
 pub(super) const CHUNK_SAMPLES: u64 = 30 * SAMPLE_RATE as u64;
 
-/// Samples whose packets are read at once, 10 s.
-const READ_SAMPLES: u64 = 10 * SAMPLE_RATE as u64;
-
 /// Longest packet, 120 ms (RFC 6716, 2.1.4).
 pub(super) const MAX_PACKET_SAMPLES: usize = 5_760;
 
-/// Concealment comes in multiples of 2.5 ms.
-const CONCEALMENT_STEP: usize = 120;
-
-/// Where a decoder stands: within one chunk of one island of one segment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Place {
-    segment: SegmentKey,
-    /// First sample of the island.
-    island: u64,
-    chunk: u64,
-}
-
 /// Decodes one track, forwards cheaply, anywhere correctly.
+#[derive(Debug)]
 pub(super) struct TrackDecoder {
-    decoder: Decoder,
-    place: Option<Place>,
-    /// Packets read and not decoded yet.
-    packets: VecDeque<Packet>,
-    /// Packets are read up to this sample.
-    read_to: u64,
-    /// Decoded samples that were not asked for yet.
-    decoded: VecDeque<f32>,
-    /// The index of the sample behind `decoded`, on the decoder's side of the codec's delay; None before the first packet.
-    next: Option<u64>,
-    scratch: Box<[f32; MAX_PACKET_SAMPLES]>,
-}
-
-impl fmt::Debug for TrackDecoder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TrackDecoder").field("place", &self.place).field("next", &self.next).finish_non_exhaustive()
-    }
+    now: ChunkDecoder,
+    /// In the chunk after that, once the end of the one at hand is near.
+    ahead: ChunkDecoder,
 }
 
 impl TrackDecoder {
     pub(super) fn new() -> Result<Self, RenderError> {
-        Ok(Self {
-            decoder: Decoder::new(SAMPLE_RATE, Channels::Mono)?,
-            place: None,
-            packets: VecDeque::new(),
-            read_to: 0,
-            decoded: VecDeque::new(),
-            next: None,
-            scratch: Box::new([0.0; MAX_PACKET_SAMPLES]),
-        })
+        Ok(Self { now: ChunkDecoder::new()?, ahead: ChunkDecoder::new()? })
     }
 
     /// Gives the samples as captured at `from` and after, all of them inside one island.
@@ -91,146 +54,110 @@ impl TrackDecoder {
             let length = out.len().min(usize::try_from(chunk_end - at).unwrap_or(usize::MAX));
             let (now, later) = out.split_at_mut(length);
             let place = Place { segment: piece.segment, island: island.0, chunk };
-            if self.place != Some(place) || self.next.is_some_and(|next| next - self.decoded.len() as u64 > at) {
-                self.restart(place, piece)?;
+            if !self.now.leads_to(place, at) {
+                if self.ahead.leads_to(place, at) {
+                    std::mem::swap(&mut self.now, &mut self.ahead);
+                } else {
+                    self.now.restart(place, piece)?;
+                }
             }
-            self.read_chunk(source, place, island.1, at, now)?;
+            self.now.read(source, place, island.1, at, now)?;
             at += length as u64;
             out = later;
+            if at + WARM_UP_SAMPLES > chunk_end && at < chunk_end {
+                self.look_ahead(source, piece, Place { chunk: chunk + 1, ..place }, island.1, at)?;
+            }
         }
         Ok(())
     }
 
-    /// More is known of the track. Goes on where it stands unless something of what it decoded is in `changed`, a set
-    /// of samples on the decoder's side of the codec's delay; `changed` is None where everything is another.
-    pub(super) fn update(&mut self, changed: impl FnOnce(SegmentKey) -> Option<RangeSet>) {
-        let Some(place) = self.place else { return };
-        let unchanged = self.next.zip(changed(place.segment)).is_some_and(|(next, changed)| {
-            let known_from = next - self.decoded.len() as u64;
-            changed.within(known_from, next + 1).next().is_none()
-        });
-        // Packets that were read ahead may have got company.
-        self.packets.clear();
-        match self.next {
-            Some(next) if unchanged => self.read_to = next,
-            _ => self.place = None,
-        }
-    }
-
-    fn restart(&mut self, place: Place, piece: &Piece) -> Result<(), RenderError> {
-        self.decoder.reset_state()?;
-        let chunk_from = piece.first + place.chunk * CHUNK_SAMPLES;
-        self.place = Some(place);
-        self.packets.clear();
-        self.read_to = place.island.max(chunk_from.saturating_sub(WARM_UP_SAMPLES));
-        self.decoded.clear();
-        self.next = None;
-        Ok(())
-    }
-
-    fn read_chunk(
+    /// Lets the next chunk's decoder warm up as far as this one has come.
+    fn look_ahead(
         &mut self,
         source: &mut dyn PacketSource,
+        piece: &Piece,
         place: Place,
         island_end: u64,
         at: u64,
-        out: &mut [f32],
     ) -> Result<(), RenderError> {
-        let end = at + out.len() as u64;
-        loop {
-            // What lies before `at` was warming up, or nobody asked for it.
-            let surplus = self.next.map_or(0, |next| at.saturating_sub(next - self.decoded.len() as u64));
-            self.decoded.drain(..usize::try_from(surplus).unwrap_or(usize::MAX).min(self.decoded.len()));
-            if self.next.is_some_and(|next| next >= end) {
-                break;
-            }
-            self.step(source, place, island_end)?;
+        if !self.ahead.leads_to(place, at) {
+            self.ahead.restart(place, piece)?;
         }
-        // A chunk may be entered where its first packet begins later than what is asked for: that stays silent.
-        let first = self.next.map_or(end, |next| next - self.decoded.len() as u64);
-        let silent = usize::try_from(first.saturating_sub(at)).unwrap_or(usize::MAX).min(out.len());
-        let (before, out) = out.split_at_mut(silent);
-        before.fill(0.0);
-        let length = out.len();
-        for (sample, decoded) in out.iter_mut().zip(self.decoded.drain(..length)) {
-            *sample = decoded;
-        }
-        Ok(())
+        self.ahead.read(source, place, island_end, at, &mut [])
     }
 
-    /// Decodes or conceals one packet's worth.
-    fn step(&mut self, source: &mut dyn PacketSource, place: Place, island_end: u64) -> Result<(), RenderError> {
-        if self.packets.is_empty() {
-            self.refill(source, place.segment, island_end)?;
-        }
-        match (self.packets.pop_front(), self.next) {
-            (Some(packet), None) => {
-                self.next = Some(packet.index.0);
-                self.decode(&packet, 0);
-            }
-            (Some(packet), Some(next)) if packet.index.0 > next => {
-                self.conceal(packet.index.0 - next);
-                self.packets.push_front(packet);
-            }
-            (Some(packet), Some(next)) => {
-                let known = next - packet.index.0;
-                if known < u64::from(packet.samples) {
-                    self.decode(&packet, usize::try_from(known).unwrap_or(usize::MAX));
-                }
-            }
-            // The island's end: the decoder still holds what the codec delays. Or packets became unreadable.
-            (None, Some(_)) => self.conceal(960),
-            (None, None) => self.next = Some(place.island.max(self.read_to)),
-        }
-        Ok(())
+    /// More is known of the track: see [`ChunkDecoder::update`].
+    pub(super) fn update(&mut self, changed: impl Fn(SegmentKey) -> Option<RangeSet>) {
+        self.now.update(&changed);
+        self.ahead.update(&changed);
     }
+}
 
-    fn refill(
-        &mut self,
-        source: &mut dyn PacketSource,
-        segment: SegmentKey,
-        island_end: u64,
-    ) -> Result<(), RenderError> {
-        while self.packets.is_empty() && self.read_to < island_end {
-            let to = (self.read_to + READ_SAMPLES).min(island_end);
-            let range = IndexRange { segment, from: SampleIndex(self.read_to), to: SampleIndex(to) };
-            // A packet that straddles two reads comes twice; the second time all of it is known.
-            self.packets.extend(source.packets(range)?);
-            self.read_to = to;
-        }
-        Ok(())
-    }
+#[cfg(test)]
+mod tests {
+    use std::io;
 
-    /// Appends a packet's samples but for the first `known`.
-    fn decode(&mut self, packet: &Packet, known: usize) {
-        let samples = usize::from(packet.samples).min(MAX_PACKET_SAMPLES);
-        match self.decoder.decode_float(&packet.opus, &mut self.scratch[..], false) {
-            Ok(decoded) => {
-                // Someone may send packets that hold less than they say.
-                self.scratch[decoded.min(samples)..samples].fill(0.0);
-                self.push(known.min(samples), samples);
-            }
-            Err(error) => {
-                tracing::debug!(%error, "a packet that is no Opus is concealed");
-                self.conceal((samples - known.min(samples)) as u64);
-            }
+    use roomtone_packets::{MapStretch, Packet};
+    use roomtone_protocol::{IndexRange, SampleIndex, SegmentId, WakeEpoch};
+
+    use super::*;
+    use crate::stretch::ONE;
+    use crate::timeline::TimelineFrame;
+
+    const KEY: SegmentKey = SegmentKey { epoch: WakeEpoch(1), segment: SegmentId(0) };
+
+    /// Noise without end: full-band CELT of 20 ms (RFC 6716, 3.1), whose bytes may be any.
+    struct Noise;
+
+    impl PacketSource for Noise {
+        fn packets(&mut self, range: IndexRange) -> io::Result<Vec<Packet>> {
+            let packet = |n: u64| {
+                let opus = std::iter::once(0xf8).chain((1..60).map(|byte| ((n + 3) * byte % 251) as u8)).collect();
+                Packet { segment: KEY, index: SampleIndex(n * 960), samples: 960, opus }
+            };
+            Ok((range.from.0 / 960..range.to.0.div_ceil(960)).map(packet).collect())
         }
     }
 
-    /// Appends made-up samples; silence where there is too much to make up.
-    fn conceal(&mut self, samples: u64) {
-        let length = usize::try_from(samples).unwrap_or(usize::MAX).min(MAX_PACKET_SAMPLES);
-        let whole = length.next_multiple_of(CONCEALMENT_STEP);
-        let concealed = samples <= MAX_CONCEALED_SAMPLES
-            && self.decoder.decode_float(&[], &mut self.scratch[..whole], false).is_ok_and(|made| made == whole);
-        if !concealed {
-            self.scratch[..length].fill(0.0);
+    fn piece() -> Piece {
+        let from = SampleIndex(0);
+        let map = MapStretch {
+            segment: KEY,
+            from,
+            frame: 0,
+            fraction: 0,
+            frames_per_sample: ONE,
+            residual_ns: 0,
+            uncertainty_ns: 0,
+        };
+        Piece {
+            segment: KEY,
+            first: 0,
+            codec_delay: 0,
+            stretches: vec![map],
+            starts: TimelineFrame(0),
+            ends: TimelineFrame(i64::MAX),
+            covered: RangeSet::default(),
+            islands: RangeSet::default(),
+            audible: RangeSet::default(),
         }
-        self.push(0, length);
     }
 
-    fn push(&mut self, from: usize, to: usize) {
-        self.decoded.extend(&self.scratch[from..to]);
-        self.next = self.next.map(|next| next + (to - from) as u64);
+    #[test]
+    fn the_decoder_of_the_next_chunk_is_warm_when_its_turn_comes_and_gives_what_a_fresh_one_does() {
+        let (piece, island) = (piece(), (0, 2 * CHUNK_SAMPLES));
+        let mut decoder = TrackDecoder::new().unwrap();
+        let mut second = vec![0.0; 48_000];
+        for at in (0..CHUNK_SAMPLES - 48_000).step_by(48_000) {
+            decoder.read(&mut Noise, &piece, island, at, &mut second).unwrap();
+        }
+        let place = Place { segment: KEY, island: 0, chunk: 1 };
+        let at = CHUNK_SAMPLES - 48_000;
+        assert!(decoder.ahead.leads_to(place, at) && !decoder.ahead.leads_to(place, at - 960));
+        let mut seam = vec![0.0; 96_000];
+        decoder.read(&mut Noise, &piece, island, at, &mut seam).unwrap();
+        TrackDecoder::new().unwrap().read(&mut Noise, &piece, island, CHUNK_SAMPLES, &mut second).unwrap();
+        assert!(second.iter().any(|&sample| sample != 0.0));
+        assert!(second == seam[48_000..]);
     }
 }

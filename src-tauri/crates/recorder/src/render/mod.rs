@@ -10,6 +10,7 @@
 
 mod changes;
 mod channel;
+mod chunk;
 mod decode;
 mod filter;
 mod pcm;

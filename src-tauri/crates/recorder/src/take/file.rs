@@ -95,6 +95,23 @@ impl TakeFile {
         Ok(head && bytes == wav.tail)
     }
 
+    /// Gives a whole file another name beside the one that it has; false where it has to be copied for that.
+    pub(super) fn is_also(&mut self, out: &Path) -> Result<bool, FinalizeError> {
+        match fs::hard_link(&self.path, out) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                return Err(FinalizeError::Exists { path: out.to_owned() });
+            }
+            Err(error) => {
+                tracing::debug!(%error, "no hard links here; the file is copied");
+                return Ok(false);
+            }
+        }
+        self.path = out.to_owned();
+        out.parent().map_or(Ok(()), |dir| sync_dir(dir).map_err(FinalizeError::io(dir)))?;
+        Ok(true)
+    }
+
     /// Writes what stands around the samples, makes all of it durable and gives it its name.
     pub(super) fn finish(&mut self, wav: &WavFrame, out: &Path, replace: bool) -> Result<(), FinalizeError> {
         self.write_frame(wav).map_err(FinalizeError::io(&self.path))?;

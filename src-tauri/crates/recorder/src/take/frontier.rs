@@ -4,36 +4,39 @@
 
 use roomtone_protocol::ClockNs;
 
+use crate::clock_map::NODE_SAMPLES;
 use crate::ledger::{Evidence, GOODBYE_SLACK_FRAMES, captured_end, vouches_for};
 use crate::render::{Piece, REACH_SAMPLES, pieces_of};
+use crate::stretch::StretchMap as _;
 use crate::timeline::TimelineFrame;
 
-/// How long a take waits for what is missing, 30 s: an outage that is over by then leaves nothing to repair.
+/// How long a take waits for what is missing, 30 s: an outage that is over by then leaves nothing to repair, and the map
+/// of a device that drifts, decided some 20 s behind, need not be guessed.
 const PATIENCE_FRAMES: i64 = 30 * 48_000;
 
 /// Frames at the edge of what is there that the next packets may still change.
 const EDGE_FRAMES: i64 = REACH_SAMPLES as i64;
 
-/// Up to where one channel can be rendered, from `from` on, at an instant of the recorder's clock. `decided` is the
-/// frame up to which the channel's clock map is; None if all of it is.
-pub(super) fn frontier(
-    evidence: &Evidence<'_>,
-    decided: Option<TimelineFrame>,
-    from: TimelineFrame,
-    now: ClockNs,
-) -> TimelineFrame {
+/// Up to where one channel can be rendered, from `from` on, at an instant of the recorder's clock.
+pub(super) fn frontier(evidence: &Evidence<'_>, from: TimelineFrame, now: ClockNs) -> TimelineFrame {
     let pieces = pieces_of(&evidence.notes.segments, &evidence.notes.stretches);
     let now = TimelineFrame::at(now);
     let arrived = settled(&pieces, evidence, from).min(now);
-    let waited_for = TimelineFrame(now.0 - PATIENCE_FRAMES);
-    let edge = TimelineFrame(arrived.0 - EDGE_FRAMES).max(waited_for);
-    match decided {
+    let ready = match mapped_to(&pieces) {
         // Where nothing was captured there is nothing to map.
-        Some(decided) if captures_behind(&pieces, evidence, decided) => {
-            edge.min(TimelineFrame(decided.0 - EDGE_FRAMES))
-        }
-        _ => edge,
-    }
+        Some(mapped) if captures_behind(&pieces, evidence, mapped) => arrived.min(mapped),
+        _ => arrived,
+    };
+    TimelineFrame(ready.0 - EDGE_FRAMES).max(TimelineFrame(now.0 - PATIENCE_FRAMES))
+}
+
+/// Up to where the map of the newest segment can be relied on; None if all the way. A device that is copied sample for
+/// sample goes on like that until measurements contradict it, which hardly ever happens. One that is followed from node
+/// to node takes another direction at the next one.
+fn mapped_to(pieces: &[Piece]) -> Option<TimelineFrame> {
+    let piece = pieces.last()?;
+    let last = piece.stretches.last()?;
+    (!last.is_whole()).then(|| piece.frame_of(last.from.0.saturating_add(NODE_SAMPLES)))
 }
 
 /// The end of what is there without a hole that anything may still fill.

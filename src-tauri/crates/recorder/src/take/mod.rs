@@ -19,7 +19,8 @@
 //! ```
 //!
 //! An unfinished take of another build is begun anew. A finished one is never rendered again but for what a repair
-//! changes; its state names every build that took part.
+//! changes, in its place ([`Take::reopen`]) or in a file of its own ([`Take::renew`]); its state names every build that
+//! took part.
 
 mod dirty;
 mod file;
@@ -28,7 +29,6 @@ mod relayout;
 mod start;
 mod state;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use roomtone_packets::RangeSet;
@@ -38,7 +38,7 @@ use crate::finalize::{FinalizeError, FinalizeOptions, Finished, Progress, report
 use crate::journal::{JournalSnapshot, TrackNotes};
 use crate::ledger::Evidence;
 use crate::render::{BitDepth, FrameRange, PacketSource, Renderer, TrackPlan, interleave, replace_channel};
-use crate::timeline::{FileFrame, Timeline, TimelineFrame};
+use crate::timeline::{FileFrame, Timeline};
 use dirty::Dirty;
 use file::TakeFile;
 use frontier::frontier;
@@ -69,8 +69,6 @@ pub enum Horizon {
     Running {
         /// The recorder's clock.
         now: ClockNs,
-        /// Up to which timeline frame a channel's clock map is decided. Whoever is not listed has all of it.
-        decided: BTreeMap<ParticipantId, TimelineFrame>,
     },
     /// Nothing more is expected: what is missing stays silent.
     Over {
@@ -134,7 +132,7 @@ impl Take {
         horizon: &Horizon,
     ) -> Result<(), FinalizeError> {
         let end = match horizon {
-            Horizon::Running { now, .. } => Some(*now),
+            Horizon::Running { now } => Some(*now),
             Horizon::Over { open_end } => *open_end,
         };
         let timeline = Timeline::new(&snapshot.notes().intervals, end);
@@ -191,7 +189,7 @@ impl Take {
     }
 
     fn goal(&self, snapshot: &JournalSnapshot, horizon: &Horizon) -> u64 {
-        let Horizon::Running { now, decided } = horizon else { return self.timeline.frames() };
+        let Horizon::Running { now } = horizon else { return self.timeline.frames() };
         let Some(from) = self.timeline.to_timeline(FileFrame(self.rendered)) else { return self.rendered };
         let nothing = TrackNotes::default();
         let frontiers = self.layout.iter().map(|participant| {
@@ -201,7 +199,7 @@ impl Take {
                 coverage: snapshot.coverage(*participant),
                 left: snapshot.notes().left.get(participant).map_or(&[][..], Vec::as_slice),
             };
-            frontier(&evidence, decided.get(participant).copied(), from, *now)
+            frontier(&evidence, from, *now)
         });
         frontiers.min().map_or(self.rendered, |frontier| self.timeline.to_file_or_next(frontier).0)
     }
@@ -313,6 +311,12 @@ impl Take {
         self.rendered
     }
 
+    /// Bytes of the samples in the file.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.rendered * (self.file.channels * self.settings.depth.bytes()) as u64
+    }
+
     /// Frames, counted for each channel, that are to be rendered again. Of a reopened take without any, and without
     /// frames to come, there is no new version to make.
     #[must_use]
@@ -362,11 +366,13 @@ impl Take {
         }
         let (wav, markers) = report::wav_frame(snapshot, &self.timeline, self.settings.depth, options);
         let unchanged = self.file.whole && self.file.is_framed_by(&wav)?;
-        if !unchanged {
-            while self.file.whole {
-                self.copy()?;
+        if !(unchanged && self.file.path() == self.settings.out) {
+            if !(unchanged && self.file.is_also(&self.settings.out)?) {
+                while self.file.whole {
+                    self.copy()?;
+                }
+                self.file.finish(&wav, &self.settings.out, self.replaces)?;
             }
-            self.file.finish(&wav, &self.settings.out, self.replaces)?;
             if let Err(error) = self.save() {
                 tracing::warn!(%error, "the state of a finished take is not kept; a repair would render all of it");
             }

@@ -22,7 +22,17 @@ impl Take {
             return Err(FinalizeError::Exists { path: out.clone() });
         }
         let state = State::load(out, settings.recording, settings.depth).filter(State::is_of_this_build);
-        Self::start(settings, state, false)
+        let out = out.clone();
+        Self::start(settings, &out, state, false)
+    }
+
+    /// Begins a take with nothing of what another run left. A file that is finished stays until this one replaces it.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn anew(settings: TakeSettings) -> Result<Self, FinalizeError> {
+        let out = settings.out.clone();
+        Self::start(settings, &out, None, true)
     }
 
     /// Takes a finished file up again: what changed since becomes dirty, and [`Take::finish`] puts a new version in its
@@ -31,19 +41,44 @@ impl Take {
     /// # Errors
     /// See [`FinalizeError`].
     pub fn reopen(settings: TakeSettings) -> Result<Self, FinalizeError> {
-        let state = State::load(&settings.out, settings.recording, settings.depth);
-        Self::start(settings, state, true)
+        let out = settings.out.clone();
+        let state = State::load(&out, settings.recording, settings.depth);
+        Self::start(settings, &out, state, true)
     }
 
-    fn start(settings: TakeSettings, state: Option<State>, replaces: bool) -> Result<Self, FinalizeError> {
+    /// Takes a finished file up again, and leaves it as it is for good: [`Take::finish`] puts the new version beside it,
+    /// in the same folder. What an interrupted run left of that is gone.
+    ///
+    /// # Errors
+    /// [`FinalizeError::Exists`] if the new version is there already; else what the system said.
+    pub fn renew(settings: TakeSettings, before: &Path) -> Result<Self, FinalizeError> {
+        let out = &settings.out;
+        if out.try_exists().map_err(FinalizeError::io(out))? {
+            return Err(FinalizeError::Exists { path: out.clone() });
+        }
+        remove(&beside(out, ".state"));
+        let state = State::load(before, settings.recording, settings.depth);
+        let state = state.filter(|state| before.with_file_name(&state.file) == before);
+        Self::start(settings, before, state, false)
+    }
+
+    /// Goes on with what the state of a finished file at `known` says, or of one that was to be finished there.
+    fn start(
+        settings: TakeSettings,
+        known: &Path,
+        state: Option<State>,
+        replaces: bool,
+    ) -> Result<Self, FinalizeError> {
         let found = state.and_then(|state| {
-            let path = settings.out.with_file_name(&state.file);
-            let whole = path == settings.out;
+            let path = known.with_file_name(&state.file);
+            let whole = path == known;
             let sample_bytes = settings.depth.bytes();
             let file = TakeFile::open(path, state.channels.len(), sample_bytes, state.frames, whole)?;
             Some((state, file))
         });
         let Some((state, file)) = found else {
+            // It says nothing about the file that begins here.
+            remove(&beside(&settings.out, ".state"));
             sweep(&settings.out, None);
             let path = partial(&settings.out, None);
             let file = TakeFile::create(path, 0, settings.depth.bytes())?;

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use roomtone_engine::Desk;
 use roomtone_packets::Record;
 use roomtone_protocol::{ParticipantId, RecordingId};
-use roomtone_recorder::RecordingHeader;
+use roomtone_recorder::{BitDepth, RecordingHeader, TakeSettings};
 use roomtone_storage::Publisher;
 
-use super::folder;
+use super::folder::{self, Version};
 use super::shelf::Shelf;
 use super::writer::Writer;
 
@@ -19,12 +19,22 @@ pub(super) struct HostDesk {
     pub(super) shelf: Shelf,
     pub(super) publisher: Arc<Publisher>,
     pub(super) recordings: PathBuf,
+    /// How samples stand in a file.
+    pub(super) bit_depth: BitDepth,
+}
+
+impl HostDesk {
+    /// The take that grows beside a recording's journal.
+    pub(super) fn take(&self, recording: RecordingId) -> TakeSettings {
+        let folder = self.recordings.join(recording.to_string());
+        TakeSettings { out: Version::FIRST.take(&folder), depth: self.bit_depth, recording }
+    }
 }
 
 impl Desk for HostDesk {
     fn open(&mut self, recording: RecordingId, header: RecordingHeader) -> bool {
         let folder = folder::journal_path(&self.recordings.join(recording.to_string()));
-        self.writer.open(recording, folder, header)
+        self.writer.open(folder, header, self.take(recording))
     }
 
     fn append(&mut self, recording: RecordingId, participant: ParticipantId, record: Record) -> bool {

@@ -15,7 +15,7 @@ use super::folder;
 const TRIES: u32 = 3;
 
 impl Engine {
-    /// Writes the tombstone, then closes and removes the journal. The rest of the folder goes when the bucket has
+    /// Writes the tombstone, then closes and removes the journal and what grew beside it. The rest of the folder goes when the bucket has
     /// nothing of it any more: an object there may have to be recognised by the file.
     pub(super) fn discard(&mut self, recording: RecordingId) {
         self.made.remove(&recording);
@@ -32,7 +32,9 @@ impl Engine {
             }
             let removing = tokio::task::spawn_blocking(move || {
                 // Nothing is made of it.
-                drop(writer.close(recording));
+                if let Some(growing) = writer.close(recording).and_then(|closed| closed.growing) {
+                    growing.discard();
+                }
                 folder::remove_journal(&folder).map_err(|error| crate::data_dir::io(&folder, &error))
             });
             let removed = removing.await.unwrap_or(Ok(()));

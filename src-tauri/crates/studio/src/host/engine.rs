@@ -11,7 +11,6 @@ use roomtone_engine::{HostEvent, Moment, RecorderEnd, RecorderInput, RecorderOut
 use roomtone_protocol::channel::{Peer, ToParticipant, ToRecorder};
 use roomtone_protocol::metadata::Metadata;
 use roomtone_protocol::{CommandId, ErrorReport, ParticipantId, RecordingId};
-use roomtone_recorder::BitDepth;
 use roomtone_relay::Relay;
 use roomtone_session::Config;
 use roomtone_storage::{PublishEvent, Publisher};
@@ -24,6 +23,7 @@ use super::LocalDoor;
 use super::desk::HostDesk;
 use super::finish::Finish;
 use super::reopen::Opened;
+use super::take::GrownBytes;
 use super::writer::Written;
 use crate::deadline::reached;
 use crate::outbox::Outbox;
@@ -88,11 +88,12 @@ pub(super) struct Parts {
     pub(super) end: RecorderEnd,
     pub(super) desk: HostDesk,
     pub(super) config: Config,
-    pub(super) bit_depth: BitDepth,
     pub(super) endpoint: Arc<RecorderEndpoint>,
     pub(super) own_relay: Option<Relay>,
     pub(super) publisher: Arc<Publisher>,
     pub(super) recordings: PathBuf,
+    /// What the takes that grow hold on the disk.
+    pub(super) grown: GrownBytes,
     /// Room for the end of a recording on a disk that is full.
     pub(super) reserve: Reserve,
     pub(super) events: mpsc::Sender<HostEvent>,
@@ -169,7 +170,11 @@ impl Engine {
             Input::Listed => self.handle(RecorderInput::Listed),
             Input::Reopened { recording, result } => self.reopened(recording, result),
             Input::Buried { recording, result } => self.buried(recording, result),
-            Input::Disk { free_bytes } => self.handle(RecorderInput::Disk { free_bytes }),
+            Input::Disk { free_bytes } => {
+                // The rules keep room for whole files; a part of these is written.
+                let free_bytes = free_bytes.saturating_add(self.parts.grown.total());
+                self.handle(RecorderInput::Disk { free_bytes });
+            }
             Input::Order(Order::Admit { peer, reply }) => self.admit(peer, reply),
             Input::Order(Order::Shutdown { drain, done }) => {
                 let ids = random::bytes().and_then(|id| Ok((CommandId::from_bytes(id), fresh()?)));

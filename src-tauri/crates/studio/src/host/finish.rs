@@ -9,12 +9,14 @@ use roomtone_engine::{FinalizeFailure, Finished, HostEvent, RecorderInput, last_
 use roomtone_packets::{Interval, IntervalEdge, MapStretch, Record};
 use roomtone_protocol::metadata::Metadata;
 use roomtone_protocol::{ClockNs, ErrorReport, ParticipantId, RecordingId};
-use roomtone_recorder::{BitDepth, ChannelSpec, FinalizeError, FinalizeOptions, Journal, JournalError, finalize};
+use roomtone_recorder::{BitDepth, ChannelSpec, FinalizeError, FinalizeOptions, Journal, JournalError, TakeSettings};
 use roomtone_storage::{Job, PublishEvent, Publisher};
 
 use super::engine::{Engine, Input};
-use super::folder::{self, Unfinished};
+use super::folder::{self, Unfinished, Version};
 use super::shelf::duration_ms;
+use super::take::{self, Growing, Grown};
+use super::writer::Closed;
 
 /// A finalized recording, or why there is none.
 pub(super) struct Finish {
@@ -34,6 +36,7 @@ enum WriteError {
 
 /// What a finalizing thread needs.
 struct Work {
+    recording: RecordingId,
     folder: PathBuf,
     /// The maps that the recorder's end has decided; None is for the journal to say, after a restart.
     maps: Option<Vec<(ParticipantId, MapStretch)>>,
@@ -42,7 +45,7 @@ struct Work {
 }
 
 impl Engine {
-    /// Closes the journal of a settled take and makes its file, beside whatever else is going on.
+    /// Closes the journal of a settled take and brings its file to its end, beside whatever else is going on.
     pub(super) fn finalize(&mut self, recording: RecordingId, maps: Vec<(ParticipantId, MapStretch)>) {
         let writer = self.parts.desk.writer.clone();
         self.make(recording, Some(maps), move |_| {
@@ -55,7 +58,7 @@ impl Engine {
         let writer = self.parts.desk.writer.clone();
         // The measurements in the journal tell all that is known, also of what came since the first file was made.
         self.make(recording, None, move |folder| match writer.close(recording) {
-            Some(journal) => Ok(journal),
+            Some(closed) => Ok(closed),
             None => open_journal(folder),
         });
     }
@@ -80,12 +83,12 @@ impl Engine {
         &mut self,
         recording: RecordingId,
         maps: Option<Vec<(ParticipantId, MapStretch)>>,
-        journal: impl FnOnce(&Path) -> Result<Journal, WriteError> + Send + 'static,
+        closed: impl FnOnce(&Path) -> Result<Closed, WriteError> + Send + 'static,
     ) {
-        let work = self.work(self.folder(recording), maps);
+        let work = self.work(recording, maps);
         let inbox = self.parts.inbox.clone();
         tokio::task::spawn_blocking(move || {
-            let result = journal(&work.folder).and_then(|journal| write_with_reserve(journal, &work));
+            let result = closed(&work.folder).and_then(|closed| write_with_reserve(closed, &work));
             // The engine waits for this before it ends.
             drop(inbox.blocking_send(Input::Finished(Box::new(Finish { recording, result }))));
         });
@@ -146,8 +149,9 @@ impl Engine {
         }
     }
 
-    fn work(&self, folder: PathBuf, maps: Option<Vec<(ParticipantId, MapStretch)>>) -> Work {
-        Work { folder, maps, bit_depth: self.parts.bit_depth, reserve: self.parts.reserve.clone() }
+    fn work(&self, recording: RecordingId, maps: Option<Vec<(ParticipantId, MapStretch)>>) -> Work {
+        let (bit_depth, reserve) = (self.parts.desk.bit_depth, self.parts.reserve.clone());
+        Work { recording, folder: self.folder(recording), maps, bit_depth, reserve }
     }
 
     pub(super) fn folder(&self, recording: RecordingId) -> PathBuf {
@@ -217,8 +221,9 @@ async fn hand_in(publisher: &Publisher, folder: &Path, job: Job) -> Result<(), E
     folder::unmark_repairing(folder).map_err(failed)
 }
 
-fn open_journal(folder: &Path) -> Result<Journal, WriteError> {
-    Journal::open(&folder::journal_path(folder)).map_err(WriteError::from)
+fn open_journal(folder: &Path) -> Result<Closed, WriteError> {
+    let journal = Journal::open(&folder::journal_path(folder))?;
+    Ok(Closed { journal, growing: None })
 }
 
 impl From<WriteError> for FinalizeFailure {
@@ -257,27 +262,35 @@ impl From<io::Error> for WriteError {
 }
 
 /// Writes the file; once more, into the room that was held in reserve, if the disk is full.
-fn write_with_reserve(mut journal: Journal, work: &Work) -> Result<Metadata, WriteError> {
-    match write(&mut journal, work) {
+fn write_with_reserve(closed: Closed, work: &Work) -> Result<Metadata, WriteError> {
+    let Closed { mut journal, growing } = closed;
+    match write(&mut journal, growing.and_then(Growing::stop), work) {
         Err(WriteError::DiskFull(reason)) => {
             tracing::warn!(reason, "a recording is finished with what was held in reserve");
-            if work.reserve.release()? { write(&mut journal, work) } else { Err(WriteError::DiskFull(reason)) }
+            if work.reserve.release()? { write(&mut journal, None, work) } else { Err(WriteError::DiskFull(reason)) }
         }
         written => written,
     }
 }
 
-/// Writes the file and its metadata, beside earlier versions of them.
-fn write(journal: &mut Journal, work: &Work) -> Result<Metadata, WriteError> {
+/// Writes the file and its metadata, beside earlier versions of them. The file is valid and on the disk for good before
+/// it is read once more for its hashes.
+fn write(journal: &mut Journal, grown: Option<Grown>, work: &Work) -> Result<Metadata, WriteError> {
     let maps = note_maps(journal, work.maps.clone())?;
-    let version = folder::Version::next(&work.folder);
-    let out = version.take(&work.folder);
-    folder::remove_take(&work.folder, version)?;
-    let mut options = FinalizeOptions::new(out, ChannelSpec::from_journal(journal), software());
-    options.bit_depth = work.bit_depth;
-    options.open_end = last_audio(journal, &maps);
-    note_end(journal, options.open_end)?;
-    let finished = finalize(journal, options)?;
+    let open_end = last_audio(journal, &maps);
+    note_end(journal, open_end)?;
+    let before = Version::newest(&work.folder);
+    let version = before.map_or(Version::FIRST, Version::next);
+    let before = before.map(|before| before.take(&work.folder));
+    let (out, depth) = (version.take(&work.folder), work.bit_depth);
+    let settings = TakeSettings { out: out.clone(), depth, recording: work.recording };
+    let channels = ChannelSpec::from_journal(journal);
+    let mut finished = take::finish(journal, grown, &settings, before.as_deref(), || {
+        let mut options = FinalizeOptions::new(out.clone(), channels.clone(), software());
+        (options.bit_depth, options.open_end) = (depth, open_end);
+        options
+    })?;
+    finished.hash()?;
     folder::write_metadata(&work.folder, version, &finished.metadata)?;
     Ok(finished.metadata)
 }

@@ -3,7 +3,9 @@
 //! | file | holds |
 //! |---|---|
 //! | `journal/` | what arrived, the truth that everything else is made from |
+//! | `take.wav.partial` … | the file while it grows |
 //! | `take.wav` | the finished file |
+//! | `take.wav.state` | what the file is rendered from, so that another start goes on with it, and the next version too |
 //! | `take.json` | its metadata, written after the file |
 //! | `take.2.wav`, `take.2.json` … | the file made anew, once somebody brought what it lacked |
 //! | `submitted` | the upload queue has the first file |
@@ -44,13 +46,17 @@ impl Version {
         self.path(folder, "json")
     }
 
-    /// The one after the newest that is whole.
-    pub(super) fn next(folder: &Path) -> Self {
-        Self::newest(folder).map_or(Self::FIRST, |newest| Self(newest.0 + 1))
+    fn state(self, folder: &Path) -> PathBuf {
+        self.path(folder, "wav.state")
+    }
+
+    /// The one after this one.
+    pub(super) fn next(self) -> Self {
+        Self(self.0 + 1)
     }
 
     /// The newest that is whole: its metadata was written.
-    fn newest(folder: &Path) -> Option<Self> {
+    pub(super) fn newest(folder: &Path) -> Option<Self> {
         let whole = |number: &u32| read_version(folder, Self(*number)).is_some();
         (1..).take_while(|number| Self(*number).metadata(folder).exists()).filter(whole).last().map(Self)
     }
@@ -64,7 +70,8 @@ pub(super) fn take_path(folder: &Path) -> PathBuf {
 /// Removes the files before this one: the bucket has confirmed it.
 pub(super) fn remove_before(folder: &Path, take: &Path) -> io::Result<()> {
     let Some(newest) = Version::newest(folder).filter(|newest| newest.take(folder) == take) else { return Ok(()) };
-    (1..newest.0).map(Version).try_for_each(|version| remove(&version.take(folder)))
+    let earlier = (1..newest.0).map(Version);
+    earlier.flat_map(|version| [version.take(folder), version.state(folder)]).try_for_each(|path| remove(&path))
 }
 
 fn remove(path: &Path) -> io::Result<()> {
@@ -116,11 +123,6 @@ fn is_newer(folder: &Path) -> bool {
     let schema = |path: PathBuf| Some(serde_json::from_slice::<Versioned>(&fs::read(path).ok()?).ok()?.schema);
     let files = (1..).map(|number| Version(number).metadata(folder)).take_while(|path| path.exists());
     files.filter_map(schema).any(|schema| schema > SCHEMA)
-}
-
-/// Removes a take whose metadata was never written: it is made anew.
-pub(super) fn remove_take(folder: &Path, version: Version) -> io::Result<()> {
-    remove(&version.take(folder))
 }
 
 /// Remembers that the upload queue has the take.
@@ -233,21 +235,24 @@ mod tests {
     fn the_newest_file_that_is_whole_counts_and_the_others_go_once_it_is_confirmed() {
         let root = tempfile::tempdir().unwrap();
         let folder = root.path();
-        assert_eq!((take_path(folder), Version::next(folder)), (folder.join("take.wav"), Version(1)));
+        assert_eq!((take_path(folder), Version::newest(folder)), (folder.join("take.wav"), None));
         let whole = |version: Version| {
             fs::write(version.take(folder), b"x").unwrap();
+            fs::write(version.state(folder), b"{}").unwrap();
             fs::write(version.metadata(folder), METADATA).unwrap();
         };
         whole(Version(1));
         whole(Version(2));
-        assert_eq!((take_path(folder), Version::next(folder)), (folder.join("take.2.wav"), Version(3)));
+        assert_eq!((take_path(folder), Version::newest(folder)), (folder.join("take.2.wav"), Some(Version(2))));
         // A file without its metadata is none yet.
         fs::write(Version(3).take(folder), b"x").unwrap();
-        assert_eq!(Version::next(folder), Version(3));
+        assert_eq!(Version::newest(folder), Some(Version(2)));
         remove_before(folder, &folder.join("take.wav")).unwrap();
         assert!(folder.join("take.wav").exists(), "an older one was confirmed");
         remove_before(folder, &folder.join("take.2.wav")).unwrap();
-        assert!(!folder.join("take.wav").exists() && folder.join("take.2.wav").exists());
+        let left =
+            ["take.wav", "take.wav.state", "take.2.wav", "take.2.wav.state"].map(|name| folder.join(name).exists());
+        assert_eq!(left, [false, false, true, true]);
     }
 
     const METADATA: &str = r#"{"schema":1,"id":"07070707070707070707070707070707","room":"R",

@@ -27,7 +27,10 @@ impl Engine {
         });
         let newest = in_progress.max_by_key(|found| found.going_on.continued.last_there);
         let goes_on = newest.and_then(|InProgress { journal, going_on }| {
-            let adopted = self.parts.desk.writer.adopt(going_on.continued.recording, journal);
+            let recording = going_on.continued.recording;
+            // Its take goes on where the disk has it.
+            let take = self.parts.desk.take(recording);
+            let adopted = self.parts.desk.writer.adopt(recording, journal, Some(take));
             adopted.then_some(going_on)
         });
         let recording = goes_on.as_ref().map(|going_on| going_on.continued.recording);

@@ -10,6 +10,7 @@ mod going_on;
 mod reopen;
 mod room_file;
 mod shelf;
+mod take;
 mod writer;
 
 use std::sync::Arc;
@@ -32,6 +33,7 @@ use crate::data_dir::{DataDir, Start, io};
 use crate::settings::{BucketChoice, Settings};
 use desk::HostDesk;
 use engine::{Engine, Input, Order, Parts, moment, watch_list};
+use take::GrownBytes;
 use writer::Writer;
 
 /// What a room is called where nobody says otherwise.
@@ -124,8 +126,9 @@ impl Host {
         let (endpoint, mut relay_events) = RecorderEndpoint::start(config).await?;
         let recordings = data_dir.path("recordings");
         let reserve = Reserve::new(data_dir.path("reserve"));
-        let (writer, written) =
-            Writer::start(Arc::new(SystemDisk), reserve.clone()).map_err(|error| io(&recordings, &error))?;
+        let grown = GrownBytes::default();
+        let (writer, written) = Writer::start(Arc::new(SystemDisk), reserve.clone(), grown.clone())
+            .map_err(|error| io(&recordings, &error))?;
         let (inbox, queue) = mpsc::channel(INBOX);
         let (events, event_queue) = mpsc::channel(4_096);
         let forward = inbox.clone();
@@ -161,20 +164,27 @@ impl Host {
         if let Some(keep) = settings.keep_local() {
             disk::watch_copies(recordings.clone(), keep, shelf.clone(), inbox.clone());
         }
-        let mut engine = Engine::new(Parts {
-            end: RecorderEnd::new(opened, setup, room),
-            desk: HostDesk { writer, shelf, publisher: Arc::clone(&publisher), recordings: recordings.clone() },
-            config: room_config,
+        let desk = HostDesk {
+            writer,
+            shelf,
+            publisher: Arc::clone(&publisher),
+            recordings: recordings.clone(),
             bit_depth: match settings.bit_depth {
                 Some(16) => BitDepth::Int16,
                 Some(32) => BitDepth::Float32,
                 // Settings are checked: this is 24, what studios deliver.
                 _ => BitDepth::Int24,
             },
+        };
+        let mut engine = Engine::new(Parts {
+            end: RecorderEnd::new(opened, setup, room),
+            desk,
+            config: room_config,
             endpoint: Arc::new(endpoint),
             own_relay: open.own_relay,
             publisher,
             recordings,
+            grown,
             reserve,
             events,
             inbox: inbox.clone(),

@@ -34,7 +34,7 @@ impl Engine {
     pub(super) fn reopened(&mut self, recording: RecordingId, result: Result<Box<Opened>, String>) {
         let result = result.and_then(|opened| {
             let Opened { journal, reopened } = *opened;
-            let adopted = self.parts.desk.writer.adopt(recording, journal);
+            let adopted = self.parts.desk.writer.adopt(recording, journal, None);
             adopted.then_some(reopened).ok_or_else(|| "the disk is too far behind".to_owned())
         });
         self.handle(RecorderInput::JournalReopened { recording, result });

@@ -11,8 +11,10 @@ use roomtone_clock::now;
 use roomtone_disk::{Disk, Reserve};
 use roomtone_packets::{Coverage, Packet, Record};
 use roomtone_protocol::{ParticipantId, RecordingId};
-use roomtone_recorder::{Journal, JournalError, RecordingHeader};
+use roomtone_recorder::{Journal, JournalError, RecordingHeader, TakeSettings};
 use tokio::sync::{mpsc, oneshot};
+
+use super::take::{Growing, GrownBytes};
 
 /// Records that may wait for a slow disk: at 50 packets a second, 32 people fill this in five seconds. What does not
 /// fit counts as not received and is asked for again.
@@ -27,11 +29,19 @@ const PATIENCE: u32 = 10;
 
 /// What the thread does.
 enum Job {
-    Open { recording: RecordingId, folder: PathBuf, header: Box<RecordingHeader> },
-    Adopt { recording: RecordingId, journal: Box<Journal> },
+    Open { recording: RecordingId, folder: PathBuf, header: Box<RecordingHeader>, take: TakeSettings },
+    Adopt { recording: RecordingId, journal: Box<Journal>, take: Option<TakeSettings> },
     Append { recording: RecordingId, participant: ParticipantId, record: Record },
     Note { recording: RecordingId, record: Record },
-    Close { recording: RecordingId, done: oneshot::Sender<Journal> },
+    Close { recording: RecordingId, done: oneshot::Sender<Closed> },
+}
+
+/// A journal that nobody writes to any more.
+pub(super) struct Closed {
+    /// Synced, as far as its disk took it.
+    pub(super) journal: Journal,
+    /// The take that grew beside it.
+    pub(super) growing: Option<Growing>,
 }
 
 /// What the thread tells.
@@ -56,27 +66,30 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread. `reserve` is room on the disk that the journals are on.
+    /// Starts the thread. `reserve` is room on the disk that the journals are on; `grown` is told what the takes beside
+    /// them hold.
     pub(super) fn start(
         disk: Arc<dyn Disk>,
         reserve: Reserve,
+        grown: GrownBytes,
     ) -> std::io::Result<(Self, mpsc::UnboundedReceiver<Written>)> {
         let (jobs, queue) = sync_channel(QUEUE);
         // Unbounded and yet small: a few messages a track and second.
         let (tell, told) = mpsc::unbounded_channel();
-        let writing = Writing { disk, journals: HashMap::new(), reserve, tell, synced_ns: now().0 };
+        let writing = Writing { disk, journals: HashMap::new(), reserve, grown, tell, synced_ns: now().0 };
         thread::Builder::new().name("journal".into()).spawn(move || writing.run(&queue))?;
         Ok((Self { jobs }, told))
     }
 
-    /// Opens the journal of a new recording; false if the disk is too far behind.
-    pub(super) fn open(&self, recording: RecordingId, folder: PathBuf, header: RecordingHeader) -> bool {
-        self.push(Job::Open { recording, folder, header: Box::new(header) })
+    /// Opens the journal of a new recording, and begins the take beside it; false if the disk is too far behind.
+    pub(super) fn open(&self, folder: PathBuf, header: RecordingHeader, take: TakeSettings) -> bool {
+        self.push(Job::Open { recording: take.recording, folder, header: Box::new(header), take })
     }
 
-    /// Goes on with a journal that was opened elsewhere; false if the disk is too far behind.
-    pub(super) fn adopt(&self, recording: RecordingId, journal: Journal) -> bool {
-        self.push(Job::Adopt { recording, journal: Box::new(journal) })
+    /// Goes on with a journal that was opened elsewhere, and with the take beside it, if it is still in progress; false
+    /// if the disk is too far behind.
+    pub(super) fn adopt(&self, recording: RecordingId, journal: Journal, take: Option<TakeSettings>) -> bool {
+        self.push(Job::Adopt { recording, journal: Box::new(journal), take })
     }
 
     /// Appends to a track; false if the disk is too far behind.
@@ -90,10 +103,10 @@ impl Writer {
     }
 
     /// Syncs the journal and gives it back; None if it failed for good before. Blocks while the disk is behind.
-    pub(super) fn close(&self, recording: RecordingId) -> Option<Journal> {
-        let (done, journal) = oneshot::channel();
+    pub(super) fn close(&self, recording: RecordingId) -> Option<Closed> {
+        let (done, closed) = oneshot::channel();
         self.jobs.send(Job::Close { recording, done }).ok()?;
-        journal.blocking_recv().ok()
+        closed.blocking_recv().ok()
     }
 
     fn push(&self, job: Job) -> bool {
@@ -108,6 +121,7 @@ struct Writing {
     disk: Arc<dyn Disk>,
     journals: HashMap<RecordingId, Open>,
     reserve: Reserve,
+    grown: GrownBytes,
     tell: mpsc::UnboundedSender<Written>,
     synced_ns: i64,
 }
@@ -115,6 +129,7 @@ struct Writing {
 /// A recording that is being written.
 struct Open {
     journal: Journal,
+    growing: Option<Growing>,
     /// Writing failed, and is tried again with the next sync. Packets that come in between are dropped.
     resting: bool,
     /// Whose packets were dropped since the last sync.
@@ -126,8 +141,16 @@ struct Open {
 }
 
 impl Open {
-    fn new(journal: Journal) -> Self {
-        Self { journal, resting: false, dropped: BTreeSet::new(), failed_syncs: 0, full: false }
+    fn new(journal: Journal, growing: Option<Growing>) -> Self {
+        Self { journal, growing, resting: false, dropped: BTreeSet::new(), failed_syncs: 0, full: false }
+    }
+
+    /// Shows the take what is on the disk for good. On a full disk it grows no further: what room there is belongs to the
+    /// journal until the recording is over.
+    fn feed(&self) {
+        if let Some(growing) = self.growing.as_ref().filter(|_| !self.full) {
+            growing.feed(&self.journal);
+        }
     }
 }
 
@@ -151,9 +174,10 @@ impl Writing {
 
     fn work(&mut self, job: Job) {
         match job {
-            Job::Open { recording, folder, header } => self.open(recording, &folder, &header),
-            Job::Adopt { recording, journal } => {
-                self.journals.insert(recording, Open::new(*journal));
+            Job::Open { recording, folder, header, take } => self.open(recording, &folder, &header, take),
+            Job::Adopt { recording, journal, take } => {
+                let growing = take.and_then(|take| Growing::start(take, &self.grown));
+                self.journals.insert(recording, Open::new(*journal, growing));
             }
             Job::Append { recording, participant, record: Record::Packet(packet) } => {
                 self.packet(recording, participant, packet);
@@ -165,16 +189,18 @@ impl Writing {
                 self.write(recording, |journal| journal.note(&record));
             }
             Job::Close { recording, done } => {
+                // It is not shown what whoever asked will show it.
+                let growing = self.journals.get_mut(&recording).and_then(|open| open.growing.take());
                 self.sync_one(recording);
-                if let Some(open) = self.journals.remove(&recording) {
+                if let Some(Open { journal, .. }) = self.journals.remove(&recording) {
                     // Whoever asked waits for nothing else; if it is gone, the journal on the disk speaks for itself.
-                    drop(done.send(open.journal));
+                    drop(done.send(Closed { journal, growing }));
                 }
             }
         }
     }
 
-    fn open(&mut self, recording: RecordingId, folder: &Path, header: &RecordingHeader) {
+    fn open(&mut self, recording: RecordingId, folder: &Path, header: &RecordingHeader, take: TakeSettings) {
         if self.journals.is_empty() {
             // An earlier recording may have used it up; by now there may be room again.
             self.hold_reserve();
@@ -186,7 +212,8 @@ impl Writing {
         });
         match created {
             Ok(journal) => {
-                self.journals.insert(recording, Open::new(journal));
+                let growing = Growing::start(take, &self.grown);
+                self.journals.insert(recording, Open::new(journal, growing));
                 self.tell(Written::Open { recording });
             }
             Err(error) => self.fail(recording, error),
@@ -237,6 +264,7 @@ impl Writing {
             Ok(()) => {
                 open.failed_syncs = 0;
                 open.resting = false;
+                open.feed();
             }
             Err(error) => {
                 open.failed_syncs += 1;

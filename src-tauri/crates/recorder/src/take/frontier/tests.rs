@@ -67,15 +67,22 @@ impl Track {
     }
 
     /// Frames before the end of what is settled, in seconds plus the edge.
-    fn frontier(&self, decided: Option<i64>, now: i64) -> i64 {
+    fn frontier(&self, now: i64) -> i64 {
         let evidence =
             Evidence { timeline: &Timeline::default(), notes: &self.notes, coverage: &self.coverage, left: &self.left };
-        let decided = decided.map(|second| TimelineFrame(second * SECOND));
-        frontier(&evidence, decided, TimelineFrame(0), ClockNs(now * 1_000_000_000)).0
+        frontier(&evidence, TimelineFrame(0), ClockNs(now * 1_000_000_000)).0
     }
 
     fn settled(&self) -> i64 {
-        self.frontier(None, NOW) + EDGE_FRAMES
+        self.frontier(NOW) + EDGE_FRAMES
+    }
+
+    /// From a second on, the device of the first segment runs at another rate than the recorder.
+    fn drifting_from(mut self, second: i64) -> Self {
+        let known = self.notes.stretches.get_mut(&key(0)).unwrap();
+        let from = SampleIndex((second * SECOND).unsigned_abs());
+        known.push(MapStretch { from, frame: second * SECOND, frames_per_sample: ONE + ONE / 20_000, ..known[0] });
+        self
     }
 }
 
@@ -89,8 +96,8 @@ fn what_arrived_without_a_hole_is_settled() {
 fn a_hole_is_waited_for_but_not_longer_than_its_time() {
     let track = Track::default().with(0, 0, &[(0, 3), (4, 19)]);
     assert_eq!(track.settled(), 3 * SECOND);
-    assert_eq!(track.frontier(None, 32), 3 * SECOND - EDGE_FRAMES);
-    assert_eq!(track.frontier(None, 40), 10 * SECOND);
+    assert_eq!(track.frontier(32), 3 * SECOND - EDGE_FRAMES);
+    assert_eq!(track.frontier(40), 10 * SECOND);
 }
 
 #[test]
@@ -123,19 +130,22 @@ fn between_segments_somebody_must_vouch() {
 }
 
 #[test]
-fn audio_is_not_rendered_before_its_map_is_decided() {
-    let track = Track::default().with(0, 0, &[(0, 19)]);
-    assert_eq!(track.frontier(Some(12), NOW), 12 * SECOND - EDGE_FRAMES);
-    assert_eq!(track.frontier(Some(12), 300), 12 * SECOND - EDGE_FRAMES, "however long that takes");
-    assert_eq!(track.frontier(Some(19), NOW), 19 * SECOND - EDGE_FRAMES);
-    let away = Track::default().with(0, 0, &[(0, 5)]);
-    assert_eq!(away.frontier(Some(5), 300), 270 * SECOND, "where nothing was captured there is nothing to map");
+fn a_device_that_drifts_is_followed_as_far_as_its_map_is_decided_and_one_that_is_copied_all_the_way() {
+    let arrived = || Track::default().with(0, 0, &[(0, 19)]);
+    assert_eq!(arrived().settled(), 19 * SECOND);
+    let node = i64::try_from(NODE_SAMPLES).unwrap();
+    let decided = 8 * SECOND + node + node / 20_000 + 1;
+    assert_eq!(arrived().drifting_from(8).settled(), decided);
+    assert_eq!(arrived().drifting_from(8).frontier(35), decided - EDGE_FRAMES);
+    assert_eq!(arrived().drifting_from(8).frontier(300), 270 * SECOND, "nobody measures any more");
+    let away = Track::default().with(0, 0, &[(0, 5)]).drifting_from(4).told(&[range(0, 0, 5)], &[], true);
+    assert_eq!(away.settled(), NOW * SECOND, "where nothing was captured there is nothing to map");
 }
 
 #[test]
 fn nobody_knows_about_who_never_delivered() {
     let silent = Track::default();
-    assert_eq!((silent.settled(), silent.frontier(None, 50)), (0, 20 * SECOND));
+    assert_eq!((silent.settled(), silent.frontier(50)), (0, 20 * SECOND));
     let mut unmapped = Track::default().told(&[], &[], true);
     unmapped.coverage.insert(range(0, 0, 19));
     assert_eq!(unmapped.settled(), 0, "it lies somewhere");

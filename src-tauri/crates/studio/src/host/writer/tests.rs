@@ -1,6 +1,8 @@
 use roomtone_disk::{Fault, SimulatedDisk};
-use roomtone_packets::{Interval, IntervalEdge};
+use roomtone_packets::{ChannelGiven, Interval, IntervalEdge, MapStretch};
+use roomtone_protocol::channel::Segment;
 use roomtone_protocol::{ClockNs, IndexRange, RoomId, SampleIndex, SegmentId, SegmentKey, WakeEpoch};
+use roomtone_recorder::{BitDepth, TimelineFrame};
 
 use super::*;
 
@@ -14,7 +16,7 @@ struct Stage {
     writing: Writing,
     told: mpsc::UnboundedReceiver<Written>,
     reserve: Reserve,
-    _place: tempfile::TempDir,
+    place: tempfile::TempDir,
 }
 
 impl Stage {
@@ -29,10 +31,11 @@ impl Stage {
             disk: Arc::new(disk.clone()),
             journals: HashMap::new(),
             reserve: reserve.clone(),
+            grown: GrownBytes::default(),
             tell,
             synced_ns: 0,
         };
-        let mut stage = Self { disk, writing, told, reserve, _place: place };
+        let mut stage = Self { disk, writing, told, reserve, place };
         stage.begin();
         (0..packets).for_each(|n| stage.packet(n));
         stage.writing.sync();
@@ -49,7 +52,9 @@ impl Stage {
             started_by: None,
         };
         let folder = PathBuf::from("/data/recordings/one/journal");
-        self.writing.work(Job::Open { recording: RECORDING, folder, header: Box::new(header) });
+        let out = self.place.path().join("take.wav");
+        let take = TakeSettings { out, depth: BitDepth::Int24, recording: RECORDING };
+        self.writing.work(Job::Open { recording: RECORDING, folder, header: Box::new(header), take });
     }
 
     fn packet(&mut self, n: u64) {
@@ -79,10 +84,51 @@ impl Stage {
         words.collect()
     }
 
-    fn close(mut self) -> Option<Journal> {
-        let (done, mut journal) = oneshot::channel();
+    /// Ada began to talk twenty seconds ago, on the recorder's own clock; half of it has arrived.
+    fn talks(&mut self) {
+        let began = ClockNs(now().0 - 20_000_000_000);
+        let start = Interval { edge: IntervalEdge::Start, at: began, wall_ns: 0 };
+        let channel = ChannelGiven { participant: ADA, index: 0 };
+        for record in [Record::Interval(start), Record::Channel(channel)] {
+            self.writing.work(Job::Note { recording: RECORDING, record });
+        }
+        let segment = Segment {
+            segment: SEGMENT,
+            first: SampleIndex(0),
+            captured_at: ClockNs(0),
+            codec_delay: 312,
+            device: String::new(),
+            device_rate: 48_000,
+            cause: None,
+        };
+        let map = MapStretch {
+            segment: SEGMENT,
+            from: SampleIndex(0),
+            frame: TimelineFrame::at(began).0,
+            fraction: 0,
+            frames_per_sample: 1 << 32,
+            residual_ns: 0,
+            uncertainty_ns: 0,
+        };
+        for record in [Record::Segment(segment), Record::MapStretch(map)] {
+            self.writing.work(Job::Append { recording: RECORDING, participant: ADA, record });
+        }
+        (0..500).for_each(|n| self.packet(n));
+    }
+
+    /// Closes; what the take beside the journal made of what it was shown, in bytes.
+    fn grown(mut self) -> u64 {
+        let (done, mut closed) = oneshot::channel();
         self.writing.work(Job::Close { recording: RECORDING, done });
-        journal.try_recv().ok()
+        let growing = closed.try_recv().unwrap().growing.unwrap();
+        let _grown = growing.stop().unwrap();
+        self.writing.grown.total()
+    }
+
+    fn close(mut self) -> Option<Journal> {
+        let (done, mut closed) = oneshot::channel();
+        self.writing.work(Job::Close { recording: RECORDING, done });
+        closed.try_recv().ok().map(|closed: Closed| closed.journal)
     }
 }
 
@@ -151,6 +197,26 @@ fn a_full_disk_ends_the_recording_with_what_was_held_in_reserve() {
     assert_eq!(stage.tidings(), ["durable 6"], "it is told once");
     let journal = stage.close().unwrap();
     assert_eq!((packets(journal.durable(ADA)), journal.notes().intervals.len()), (6, 1));
+}
+
+#[test]
+fn a_take_grows_with_what_is_synced_and_no_further_on_a_full_disk() {
+    let nine_seconds = 9 * 48_000 * 3;
+    let mut stage = Stage::new(0);
+    stage.talks();
+    let patience = now().0 + 60_000_000_000;
+    while stage.writing.grown.total() < nine_seconds {
+        assert!(now().0 < patience);
+        stage.writing.sync();
+        std::thread::yield_now();
+    }
+    stage.tidings();
+    stage.fail_next(1, Fault::Full { written: 0 });
+    (500..1_000).for_each(|n| stage.packet(n));
+    assert_eq!(stage.tidings(), ["full"]);
+    stage.writing.sync();
+    let grown = stage.grown();
+    assert!((nine_seconds..nine_seconds * 10 / 9).contains(&grown), "{grown} bytes");
 }
 
 #[test]
