@@ -47,8 +47,8 @@ const OPUS_PAYLOAD_TYPE: u8 = 111;
 /// worse, and back-fill makes it useless. No DTX: silence is recorded as it is.
 pub(crate) const OPUS_PARAMETERS: &str = "minptime=10;useinbandfec=0;usedtx=0;stereo=0";
 
-/// Packets that a receiver keeps track of for its NACKs: 2.5 s of audio that comes back at 32 times real time, longer than
-/// it asks for one of them. A power of two.
+/// Packets that a receiver keeps track of for its NACKs: 5 s of audio that comes back at sixteen times real time, longer
+/// than it asks for one of them. A power of two.
 const NACK_WINDOW_PACKETS: u16 = 4096;
 
 /// Packets that a sender keeps for retransmission, as many. A power of two.

@@ -12,12 +12,12 @@ const EVERY_NS: i64 = 20_000_000;
 /// Samples of 20 ms.
 const PACKET_SAMPLES: u64 = 960;
 
-/// A portion while more is captured: eight times real time, as the recorder asks. At 128 kb/s, with what is around each
-/// packet, 1.3 Mb/s: more than half of what the upload of a slow home connection carries is never taken.
+/// A portion while more is captured: eight times real time, as the recorder asks at most. At 128 kb/s, with what is around
+/// each packet, 1.3 Mb/s.
 const WHILE_CAPTURING: u64 = 8 * PACKET_SAMPLES;
 
-/// A portion once nothing more is captured: 5 Mb/s.
-const AFTERWARDS: u64 = 32 * PACKET_SAMPLES;
+/// A portion once nothing more is captured: sixteen times real time, 2.6 Mb/s.
+const AFTERWARDS: u64 = 16 * PACKET_SAMPLES;
 
 /// In the order in which it was asked for.
 #[derive(Debug, Default)]
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn a_minute_goes_at_eight_times_real_time_and_at_more_when_nothing_else_is_said() {
-        for (last, a_second) in [(false, 8 * 50), (true, 32 * 50)] {
+        for (last, a_second) in [(false, 8 * 50), (true, 16 * 50)] {
             let mut owed = Owed::default();
             owed.ask(TAKE, std::iter::once(range(0, 60 * 48_000)));
             assert_eq!(sent(&mut owed, 0, 1_000, last), (0..a_second).collect::<Vec<_>>());

@@ -1,7 +1,7 @@
 //! How fast may be asked.
 //!
 //! Sender and recorder share the link with the live audio and with the call that goes on beside the recording. What is
-//! asked for comes at a rate with a cap; while the live audio itself arrives with holes, at less.
+//! asked for comes at a rate with a cap; while the live audio itself or the answers arrive with holes, at less.
 
 use roomtone_protocol::ClockNs;
 
@@ -9,8 +9,8 @@ use roomtone_protocol::ClockNs;
 /// what the upload of a slow home connection carries. A minute of outage is back in eight seconds.
 pub(super) const LIVE_CAP: u64 = 8;
 
-/// Once nothing more is captured there is no live audio to get in its way, and people wait for the file: 4 Mb/s.
-pub(super) const LAST_CAP: u64 = 32;
+/// Once nothing more is captured there is no live audio to get in its way, and people wait for the file: 2 Mb/s.
+pub(super) const LAST_CAP: u64 = 16;
 
 /// However badly the live audio arrives, half of real time goes on: what is lost at one packet in three still comes back
 /// faster than it is lost.
@@ -19,9 +19,13 @@ const FLOOR_MILLI: u64 = 500;
 /// Each second in which the live audio arrives, the rate grows by real time: from the floor to the cap in eight.
 const STEP_MILLI: u64 = 1_000;
 
-/// Live audio of which more than a quarter is missing is being starved; noise on a radio link loses less after
+/// Audio of which more than a quarter is missing finds no room on the line; noise on a radio link loses less after
 /// retransmission.
 const STARVED_QUARTERS: u64 = 1;
+
+/// Answers are judged by this much of them: 4 s, 200 packets. Of fewer, more than a quarter is often lost by chance where a
+/// fifth is.
+const JUDGED_SAMPLES: u64 = 4 * 48_000;
 
 /// What may be asked for at once after a pause: a second's worth.
 const BURST_MS: u64 = 1_000;
@@ -31,15 +35,21 @@ const SAMPLES_PER_MS: u64 = 48;
 /// A bucket of samples that fills with time.
 #[derive(Debug, Clone)]
 pub(super) struct Pace {
-    /// Thousandths of real time.
+    /// Thousandths of real time while more is captured.
     rate_milli: u64,
+    /// The same afterwards.
+    last_milli: u64,
     samples: u64,
     filled_at: Option<ClockNs>,
+    /// Of what was asked for: samples that came, and samples that were lost, since they were judged last.
+    came: u64,
+    lost: u64,
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { rate_milli: LIVE_CAP * 1_000, samples: 0, filled_at: None }
+        let (rate_milli, last_milli) = (LIVE_CAP * 1_000, LAST_CAP * 1_000);
+        Self { rate_milli, last_milli, samples: 0, filled_at: None, came: 0, lost: 0 }
     }
 }
 
@@ -64,7 +74,7 @@ impl Pace {
 
     /// In thousandths of real time.
     fn rate(&self, last: bool) -> u64 {
-        if last { LAST_CAP * 1_000 } else { self.rate_milli }
+        if last { self.last_milli } else { self.rate_milli }
     }
 
     /// So many were asked for.
@@ -74,12 +84,35 @@ impl Pace {
 
     /// About a second of live audio has become due, and so much of it had not arrived.
     pub(super) fn live(&mut self, due: u64, missing: u64) {
-        self.rate_milli = if missing * 4 > due * STARVED_QUARTERS {
-            (self.rate_milli / 2).max(FLOOR_MILLI)
+        self.rate_milli = if is_starved(due, missing) {
+            slower(self.rate_milli)
         } else {
             (self.rate_milli + STEP_MILLI).min(LIVE_CAP * 1_000)
         };
     }
+
+    /// Of what was asked for, so much has come and so much is lost.
+    pub(super) fn answered(&mut self, came: u64, lost: u64) {
+        (self.came, self.lost) = (self.came + came, self.lost + lost);
+        let due = self.came + self.lost;
+        if due < JUDGED_SAMPLES {
+            return;
+        }
+        if is_starved(due, self.lost) {
+            (self.rate_milli, self.last_milli) = (slower(self.rate_milli), slower(self.last_milli));
+        } else {
+            self.last_milli = (self.last_milli + STEP_MILLI).min(LAST_CAP * 1_000);
+        }
+        (self.came, self.lost) = (0, 0);
+    }
+}
+
+fn is_starved(due: u64, missing: u64) -> bool {
+    missing * 4 > due * STARVED_QUARTERS
+}
+
+fn slower(milli: u64) -> u64 {
+    (milli / 2).max(FLOOR_MILLI)
 }
 
 #[cfg(test)]
@@ -113,6 +146,23 @@ mod tests {
     fn once_nothing_is_captured_it_may_go_faster() {
         let mut pace = Pace::default();
         assert!(asked(&mut pace, 10, true) >= 10 * LAST_CAP * SECOND);
+    }
+
+    #[test]
+    fn answers_that_find_no_room_on_the_line_come_slower_until_they_do() {
+        let mut pace = Pace::default();
+        pace.answered(2 * SECOND, 2 * SECOND);
+        assert_eq!(pace.available(at(0), true), LAST_CAP * SECOND / 2);
+        // A fifth is noise on the line.
+        for _ in 0..LAST_CAP / 2 {
+            pace.answered(8 * SECOND, 2 * SECOND);
+        }
+        assert_eq!(pace.available(at(60_000), true), LAST_CAP * SECOND);
+        let mut pace = Pace::default();
+        for _ in 0..20 {
+            pace.answered(2 * SECOND, 2 * SECOND);
+        }
+        assert_eq!(asked(&mut pace, 10, true) / SECOND, 5, "never less than half of real time");
     }
 
     #[test]

@@ -95,7 +95,7 @@ fn there_are_few_questions() {
     let (mut backfill, mut coverage) = (linked(), Coverage::default());
     backfill.handle(held(&[range(0, 60 * SECOND)], true));
     let mut questions = 0;
-    for ms in 0..2_000 {
+    for ms in 0..4_000 {
         while let Some(want) = backfill.poll_want(at(ms), &coverage) {
             questions += 1;
             for part in want {
@@ -103,7 +103,7 @@ fn there_are_few_questions() {
             }
         }
     }
-    assert!(coverage.covers(range(0, 60 * SECOND)) && questions <= 12, "{questions}");
+    assert!(coverage.covers(range(0, 60 * SECOND)) && questions <= 15, "{questions}");
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn who_answers_nothing_is_asked_less_and_less_often() {
             asked.push(second);
         }
     }
-    assert_eq!(asked, [0, 1, 3, 7, 15, 31, 63, 127, 191, 255, 319, 383]);
+    assert_eq!(asked, [0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 14, 22, 38, 70, 134, 198, 262, 326, 390]);
     backfill.handle(BackfillInput::LinkUp);
     assert!(backfill.poll_want(at(400_000), &coverage).is_some(), "a new link is asked at once");
 }

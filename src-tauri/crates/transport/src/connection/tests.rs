@@ -70,6 +70,19 @@ async fn two_peers_connect_and_exchange_messages_and_media() {
 }
 
 #[tokio::test]
+async fn packets_tell_their_place_only_where_both_ends_know_how() {
+    let mut member = Connection::offering(&LOOPBACK, true).await.unwrap();
+    let offer = member.connection.offer().await.unwrap();
+    let of_an_earlier_version: String =
+        offer.lines().filter(|line| !line.contains(media::PLACE)).map(|line| format!("{line}\r\n")).collect();
+    for (offer, known) in [(offer, true), (of_an_earlier_version, false)] {
+        let answer = Connection::answering(&LOOPBACK).await.unwrap().answer(offer.clone()).await.unwrap();
+        let ids = [&offer, &answer].map(|description| sdp::extension_id(description, media::PLACE));
+        assert!(ids[0] == ids[1] && ids[0].is_some() == known, "{ids:?}");
+    }
+}
+
+#[tokio::test]
 async fn without_a_microphone_there_is_no_audio_section() {
     let test = async {
         let (member, _recorder, _channel, offer, answer) = connected(false).await;
