@@ -5,7 +5,7 @@ use roomtone_protocol::ClockNs;
 use crate::random::Random;
 
 /// True time in nanoseconds since the world began.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct True(pub(crate) i64);
 
 pub(crate) const SECOND: i64 = 1_000_000_000;

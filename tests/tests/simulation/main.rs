@@ -19,8 +19,10 @@ mod world;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
+use clocks::True;
+use network::Network;
 use oracle::Figures;
-use script::Script;
+use script::{Action, Script};
 use world::World;
 
 /// Sessions that every run of the tests plays.
@@ -61,4 +63,37 @@ fn every_word_is_in_its_place_or_in_the_ledger() {
     }
     println!("{figures:?}");
     assert!(failed.is_empty(), "repeat with ROOMTONE_SEED={}; all that failed: {failed:?}", failed[0]);
+}
+
+/// Somebody's line is dead for half a minute, and Stop is pressed when it comes back: the file is made when the rest is
+/// there. Nothing but questions brings back what is lost here; a real line's RTP repeats most of it before.
+#[test]
+fn half_a_minute_is_back_within_seconds_also_over_a_bad_line() {
+    let seconds = True::seconds;
+    for loss in [0.0, 0.05, 0.2] {
+        let script = Script {
+            people: 2,
+            device_ppm: 20.0,
+            perfect_network: vec![0],
+            actions: vec![
+                (seconds(1.0), Action::Arrive(0)),
+                (seconds(2.0), Action::Arrive(1)),
+                (seconds(8.0), Action::Start(0)),
+                (seconds(30.0), Action::Outage(1, 30.0)),
+                (seconds(60.0), Action::Stop(0)),
+            ],
+            end: seconds(200.0),
+        };
+        for seed in 0..10 {
+            let folder = scratch();
+            let mut world = World::new(&script, seed, folder.path());
+            world.people[1].network = Network::lossy(loss);
+            world.truth.people[1].calm_path = world.people[1].network.is_calm();
+            let figures = world.run(script.end);
+            let took = figures.made_at.as_seconds() - 60.0;
+            println!("seed {seed}, {} % lost: the file is made {took:.2} s after the outage", loss * 100.0);
+            assert_eq!((figures.recordings, figures.channels, figures.gapless), (1, 2, 2), "seed {seed}: {figures:?}");
+            assert!(took < 30.0, "seed {seed}: {took} s");
+        }
+    }
 }

@@ -1,10 +1,17 @@
 //! The way between one participant and the recorder: packets are lost, late, doubled and overtaken; messages only late.
+//! Packets that were asked for are like live ones, and what is too many of them is lost.
 
 use crate::clocks::{MS, SECOND, True};
 use crate::random::Random;
 
 /// How long a lost piece of the reliable channel takes to be sent again, at least.
 const RESEND_NS: i64 = 200 * MS;
+
+/// Packets that wait longer than this before the narrowest place of the way are dropped there.
+const QUEUE_NS: i64 = 300 * MS;
+
+/// Without a packet for this long the way has come out of a bad stretch.
+const BAD_NS: i64 = SECOND;
 
 /// One direction.
 #[derive(Debug, Clone)]
@@ -15,6 +22,8 @@ struct Way {
     /// Chances of falling into a bad stretch and of coming out of it, at each packet.
     burst: (f64, f64),
     bad: bool,
+    /// When the last packet went: a bad stretch that nobody tries ends as well.
+    tried: True,
     doubles: f64,
     /// When the last message arrives: the channel keeps their order.
     messages_until: True,
@@ -52,6 +61,17 @@ impl Network {
         Self { up, down, rate: random.between(60e3, 600e3), outages: Vec::new() }
     }
 
+    /// A steady line that loses this much of everything each way, each by its own chance, with a round trip of 50 ms and
+    /// an upload of 2 Mb/s.
+    pub(crate) fn lossy(loss: f64) -> Self {
+        let mut network = Self::none();
+        for way in [&mut network.up, &mut network.down] {
+            (way.delay_ns, way.loss) = (25e6, loss);
+        }
+        network.rate = 250e3;
+        network
+    }
+
     /// The way inside one program.
     pub(crate) fn none() -> Self {
         let way = Way {
@@ -60,6 +80,7 @@ impl Network {
             loss: 0.0,
             burst: (0.0, 1.0),
             bad: false,
+            tried: True(0),
             doubles: 0.0,
             messages_until: True(0),
             bulk_until: True(0),
@@ -91,6 +112,8 @@ impl Network {
     pub(crate) fn media(&mut self, random: &mut Random, sent: True) -> Vec<True> {
         let outage = self.outage_at(sent).is_some();
         let way = &mut self.up;
+        way.bad &= sent.0 - way.tried.0 < BAD_NS;
+        way.tried = sent;
         let turn = if way.bad { way.burst.1 } else { way.burst.0 };
         if random.chance(turn) {
             way.bad = !way.bad;
@@ -109,6 +132,16 @@ impl Network {
         let way = self.way(direction);
         way.messages_until = way.messages_until.max(arrives).plus(1);
         way.messages_until
+    }
+
+    /// When the copies of a packet that was asked for arrive: behind the ones before it.
+    pub(crate) fn asked_for(&mut self, random: &mut Random, sent: True, bytes: usize) -> Vec<True> {
+        let waits = self.up.bulk_until.max(sent).0 - sent.0;
+        if waits > QUEUE_NS {
+            return Vec::new();
+        }
+        self.up.bulk_until = sent.plus(waits + (bytes as f64 / self.rate * 1e9) as i64);
+        self.media(random, sent).into_iter().map(|at| at.plus(waits)).collect()
     }
 
     /// When records arrive.
@@ -159,6 +192,7 @@ impl Way {
             loss: random.between(0.0, worst),
             burst: if good { (0.0, 1.0) } else { (random.between(0.0, 0.01), random.between(0.05, 0.5)) },
             bad: false,
+            tried: True(0),
             doubles: random.between(0.0, 0.03),
             messages_until: True(0),
             bulk_until: True(0),

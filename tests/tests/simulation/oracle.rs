@@ -58,6 +58,8 @@ pub(crate) struct Figures {
     pub(crate) worst_error_ns: f64,
     /// The same before that.
     pub(crate) worst_start_ns: f64,
+    /// When the last file was made.
+    pub(crate) made_at: True,
 }
 
 impl Figures {
@@ -71,6 +73,7 @@ impl Figures {
         self.archived += other.archived;
         self.worst_error_ns = self.worst_error_ns.max(other.worst_error_ns);
         self.worst_start_ns = self.worst_start_ns.max(other.worst_start_ns);
+        self.made_at = self.made_at.max(other.made_at);
     }
 }
 

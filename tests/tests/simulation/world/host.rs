@@ -281,6 +281,7 @@ impl World {
 
     pub(super) fn made(&mut self, epoch: u32, recording: RecordingId, gapless: bool) {
         if epoch == self.host.epoch {
+            self.figures.made_at = self.now;
             let finished = Finished { path: PathBuf::new(), channels: 1, duration_ms: 1, gapless };
             self.tell_host(RecorderInput::Finalized { recording, result: Ok(finished) });
         }

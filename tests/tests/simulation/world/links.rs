@@ -15,6 +15,11 @@ use crate::person::command_id;
 /// Silence after which a link is dead.
 const SILENCE: i64 = 8 * SECOND;
 
+/// Every third person's program is of a version that sends what was asked for over the reliable channel.
+pub(super) fn is_earlier_version(person: usize) -> bool {
+    person % 3 == 2
+}
+
 impl World {
     /// Somebody tries to reach the recorder; again in a while, if that cannot be.
     pub(super) fn connect(&mut self, person: usize, epoch: u32) {
@@ -81,6 +86,11 @@ impl World {
         match &what {
             Up::Media { .. } => {
                 for at in network.media(&mut self.random, self.now) {
+                    self.at(at, Happening::Up { person, link, what: what.clone() });
+                }
+            }
+            Up::Bulk(packet) if !is_earlier_version(person) => {
+                for at in network.asked_for(&mut self.random, self.now, packet.len() * 8) {
                     self.at(at, Happening::Up { person, link, what: what.clone() });
                 }
             }

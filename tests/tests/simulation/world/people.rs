@@ -6,6 +6,7 @@ use roomtone_protocol::channel::{Command, ToRecorder};
 use roomtone_protocol::metadata::GapCause;
 use roomtone_protocol::signal::MemberChange;
 
+use super::links::is_earlier_version;
 use super::{Happening, RelayNews, Up, World};
 use crate::clocks::{MS, SECOND, True};
 use crate::person::command_id;
@@ -158,7 +159,8 @@ impl World {
                 self.if_linked(person, link, Up::Media { timestamp, opus });
             }
             ParticipantOutput::Bulk(records) => {
-                for message in pieces(&records) {
+                let packets = if is_earlier_version(person) { MESSAGE_PACKETS } else { 1 };
+                for message in pieces(&records, packets) {
                     self.if_linked(person, link, Up::Bulk(message));
                 }
             }
@@ -192,8 +194,11 @@ impl World {
     }
 }
 
-/// Whole records in messages of about 16 KB, as the transport cuts them: with real sound that is about 48 packets.
-fn pieces(records: &[u8]) -> Vec<Vec<u8>> {
+/// Packets in a message of 16 KB, as the transport cuts them.
+const MESSAGE_PACKETS: usize = 48;
+
+/// Whole records, so many at a time.
+fn pieces(records: &[u8], at_a_time: usize) -> Vec<Vec<u8>> {
     let mut scanner = Scanner::default();
     scanner.push(records);
     let scanned: Vec<_> = std::iter::from_fn(|| scanner.next_scanned()).collect();
@@ -206,5 +211,5 @@ fn pieces(records: &[u8]) -> Vec<Vec<u8>> {
         }
         message
     };
-    scanned.chunks(48).map(piece).collect()
+    scanned.chunks(at_a_time).map(piece).collect()
 }
