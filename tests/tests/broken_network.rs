@@ -73,7 +73,7 @@ fn whole(host: &mut Host, recording: &str) -> Outcome {
 
 #[test]
 fn a_fifth_of_all_packets_and_half_a_minute_are_lost_on_the_way_and_nothing_in_the_file() {
-    const SECONDS: usize = 120;
+    const SECONDS: usize = 100;
     let stage = Stage::new();
     let network = Network::new();
     let [here, at_ada, at_ben] = std::array::from_fn(|_| network.computer());
@@ -86,11 +86,11 @@ fn a_fifth_of_all_packets_and_half_a_minute_are_lost_on_the_way_and_nothing_in_t
         .map(|(name, speaker, computer)| join_from(&stage, computer, &mut host, (name, speaker), at_ms, SECONDS));
     println!("everybody is in after {:.1} s", (now_unix_ms() - at_ms) / 1000.0);
     let recording = start(&stage, &here, &host);
-    host.recorded(&recording, 12_000);
+    host.recorded(&recording, 8_000);
     network.set(&at_ada, Line::Cut);
-    host.recorded(&recording, 42_000);
+    host.recorded(&recording, 38_000);
     network.set(&at_ada, BAD);
-    host.recorded(&recording, 60_000);
+    host.recorded(&recording, 48_000);
     ask_on(&stage, &here, &["record", &host.invite, "stop"]);
     let outcome = whole(&mut host, &recording);
     let truths = [Truth::of_a_file("Ada", ADA, at_ms), Truth::of_a_file("Ben", BEN, at_ms)];
