@@ -1,8 +1,10 @@
-//! The host's disk: real journals, in a folder in memory, behind a queue that can be full.
+//! The host's disk: real journals, on a disk in memory that loses power, behind a queue that can be full.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use roomtone_disk::{Cut, Disk as _, SimulatedDisk};
 use roomtone_engine::Desk;
 use roomtone_packets::{Coverage, Record};
 use roomtone_protocol::{ParticipantId, RecordingId};
@@ -17,23 +19,50 @@ enum Job {
     Note(RecordingId, Record),
 }
 
+/// What stands beside a journal. Files so small are there whole or not at all.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Beside {
+    /// A file was made, and whether it lacks nothing.
+    pub(crate) made: Option<bool>,
+    /// The upload queue has a file.
+    pub(crate) submitted: bool,
+    /// The bucket has it.
+    pub(crate) completed: bool,
+    /// The journal may hold more than the file.
+    pub(crate) repairing: bool,
+}
+
 /// The journals of one program, and the disk under them.
 pub(crate) struct HostDisk {
-    folder: PathBuf,
+    disk: SimulatedDisk,
     journals: BTreeMap<RecordingId, Journal>,
     queue: VecDeque<Job>,
     pub(crate) stalled: bool,
     /// Journals that opened since it was asked last.
     opened: Vec<RecordingId>,
+    beside: BTreeMap<RecordingId, Beside>,
+    /// A program that was killed took something along that the disk had no time for.
+    pub(crate) lost_words: bool,
+    tombstones: BTreeSet<RecordingId>,
+}
+
+/// Where a journal lies.
+fn path(recording: RecordingId) -> PathBuf {
+    Path::new("/recordings").join(recording.to_string())
 }
 
 impl HostDisk {
-    pub(crate) fn new(folder: PathBuf) -> Self {
-        Self { folder, journals: BTreeMap::new(), queue: VecDeque::new(), stalled: false, opened: Vec::new() }
-    }
-
-    fn path(&self, recording: RecordingId) -> PathBuf {
-        self.folder.join(recording.to_string())
+    pub(crate) fn new() -> Self {
+        Self {
+            disk: SimulatedDisk::new(),
+            journals: BTreeMap::new(),
+            queue: VecDeque::new(),
+            stalled: false,
+            opened: Vec::new(),
+            beside: BTreeMap::new(),
+            lost_words: false,
+            tombstones: BTreeSet::new(),
+        }
     }
 
     fn push(&mut self, job: Job) -> bool {
@@ -58,18 +87,19 @@ impl HostDisk {
     fn work(&mut self, job: Job) {
         match job {
             Job::Open(recording, header) => {
-                let journal = Journal::create(&self.path(recording), header).expect("a folder in memory");
+                let disk = Arc::new(self.disk.clone());
+                let journal = Journal::create_on(disk, &path(recording), header).expect("a disk that works");
                 self.journals.insert(recording, journal);
                 self.opened.push(recording);
             }
             Job::Append(recording, participant, record) => {
                 if let Some(journal) = self.journals.get_mut(&recording) {
-                    journal.append(participant, &record).expect("a folder in memory");
+                    journal.append(participant, &record).expect("a disk that works");
                 }
             }
             Job::Note(recording, record) => {
                 if let Some(journal) = self.journals.get_mut(&recording) {
-                    journal.note(&record).expect("a folder in memory");
+                    journal.note(&record).expect("a disk that works");
                 }
             }
         }
@@ -84,37 +114,73 @@ impl HostDisk {
         self.flush();
         let mut durable = Vec::new();
         for (&recording, journal) in &mut self.journals {
-            journal.sync().expect("a folder in memory");
+            journal.sync().expect("a disk that works");
             durable.extend(journal.participants().map(|who| (recording, who, journal.durable(who).clone())));
         }
         (std::mem::take(&mut self.opened), durable)
     }
 
-    /// Ends a journal and gives it away; whoever asks waits for a disk that stalls.
-    pub(crate) fn close(&mut self, recording: RecordingId) -> Journal {
+    /// Ends a journal and gives it away, if it is open; whoever asks waits for a disk that stalls.
+    pub(crate) fn close(&mut self, recording: RecordingId) -> Option<Journal> {
         self.flush();
-        self.journals.remove(&recording).expect("only journals that are open are closed")
+        self.journals.remove(&recording)
     }
 
     /// The program is killed: what waited for the disk is gone.
     pub(crate) fn killed(&mut self) {
         self.journals.clear();
+        self.lost_words = !self.queue.is_empty();
         self.queue.clear();
         self.stalled = false;
         self.opened.clear();
     }
 
-    /// What an earlier start left.
+    /// The power is cut: what was not synced is gone, or some of it.
+    pub(crate) fn power_cut(&mut self, cut: Cut) {
+        self.killed();
+        self.disk.power_cut(cut);
+    }
+
+    /// Opens a journal that is not open; None if there is none.
     pub(crate) fn open_found(&self, recording: RecordingId) -> Option<Journal> {
-        let path = self.path(recording);
-        path.is_dir()
-            .then(|| Journal::open(&path).expect("only what was killed between two system calls cannot be opened"))
+        let there = self.disk.exists(&path(recording));
+        there.then(|| Journal::open_on(Arc::new(self.disk.clone()), &path(recording)).expect("what was begun, opens"))
+    }
+
+    /// A journal takes records again.
+    pub(crate) fn adopt(&mut self, recording: RecordingId, journal: Journal) {
+        self.journals.insert(recording, journal);
+    }
+
+    pub(crate) fn beside(&mut self, recording: RecordingId) -> &mut Beside {
+        self.beside.entry(recording).or_default()
+    }
+
+    /// Nothing of it stays.
+    pub(crate) fn discard(&mut self, recording: RecordingId) {
+        self.tombstones.insert(recording);
+        self.flush();
+        self.journals.remove(&recording);
+        self.beside.remove(&recording);
+        self.bury();
+    }
+
+    /// Removes what lies under tombstones; a power cut may have brought it back.
+    pub(crate) fn bury(&mut self) {
+        for folder in self.tombstones.iter().map(|&recording| path(recording)) {
+            for name in self.disk.list(&folder).unwrap_or_default() {
+                self.disk.remove(&folder.join(name)).expect("a disk that works");
+            }
+        }
+    }
+
+    /// Whether anything of it is there.
+    pub(crate) fn holds(&self, recording: RecordingId) -> bool {
+        self.disk.list(&path(recording)).is_ok_and(|names| !names.is_empty())
     }
 
     pub(crate) fn wipe(&mut self) {
-        self.killed();
-        std::fs::remove_dir_all(&self.folder).expect("a folder in memory");
-        std::fs::create_dir_all(&self.folder).expect("a folder in memory");
+        *self = Self::new();
     }
 }
 
@@ -131,11 +197,11 @@ impl Desk for HostDisk {
         self.push(Job::Note(recording, record))
     }
 
-    fn is_archived(&self, _: RecordingId) -> bool {
-        false
+    fn is_archived(&self, recording: RecordingId) -> bool {
+        self.beside.get(&recording).is_some_and(|beside| beside.completed && beside.made == Some(true))
     }
 
-    fn is_discarded(&self, _: RecordingId) -> bool {
-        false
+    fn is_discarded(&self, recording: RecordingId) -> bool {
+        self.tombstones.contains(&recording)
     }
 }

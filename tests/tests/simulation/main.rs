@@ -1,5 +1,6 @@
-//! Whole sessions on virtual time: both ends of a room as they are, real journals, clock maps, back-fill and ledgers, in
-//! a world where devices run wrong, networks lose and delay, programs die and machines sleep.
+//! Whole sessions on virtual time: both ends of a room as they are, real journals, clock maps, back-fill, repairs and
+//! ledgers, in a world where devices run wrong, networks lose and delay, programs die, machines sleep and lose power, and
+//! people pause, mute themselves and take back what was recorded. One session in a hundred lasts for hours.
 //!
 //! A seed decides everything and repeats it: `ROOMTONE_SEED=17 cargo test -p roomtone-tests --test simulation`.
 //! `ROOMTONE_SEEDS` says how many are played.
@@ -17,7 +18,6 @@ mod truth;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 
 use clocks::True;
 use network::Network;
@@ -28,15 +28,8 @@ use world::World;
 /// Sessions that every run of the tests plays.
 const SEEDS: u64 = 200;
 
-/// A folder in memory, where there is one.
-fn scratch() -> tempfile::TempDir {
-    let memory = Path::new("/dev/shm");
-    if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.expect("a scratch folder")
-}
-
 fn play(seed: u64, script: &Script) -> Figures {
-    let folder = scratch();
-    World::new(script, seed, folder.path()).run(script.end)
+    World::new(script, seed).run(script.end)
 }
 
 fn number(variable: &str) -> Option<u64> {
@@ -85,8 +78,7 @@ fn half_a_minute_is_back_within_seconds_also_over_a_bad_line() {
             end: seconds(200.0),
         };
         for seed in 0..10 {
-            let folder = scratch();
-            let mut world = World::new(&script, seed, folder.path());
+            let mut world = World::new(&script, seed);
             world.people[1].network = Network::lossy(loss);
             world.truth.people[1].calm_path = world.people[1].network.is_calm();
             let figures = world.run(script.end);

@@ -23,6 +23,8 @@ pub(crate) struct Said {
     pub(crate) from: True,
     /// Behind the last sample.
     pub(crate) to: True,
+    /// Nobody was to hear it.
+    pub(crate) muted: bool,
 }
 
 impl Said {
@@ -57,6 +59,8 @@ pub(crate) struct Microphone {
     last: Option<(SegmentKey, u64, True)>,
     /// Above everything that was ever given out.
     free: u64,
+    /// Whether it is muted, and whether that has been said.
+    muted: (bool, bool),
 }
 
 #[derive(Debug)]
@@ -70,7 +74,7 @@ struct Running {
 
 impl Microphone {
     pub(crate) fn new(device: DeviceClock, epoch: WakeEpoch) -> Self {
-        Self { device, epoch, segments: 0, running: None, last: None, free: 0 }
+        Self { device, epoch, segments: 0, running: None, last: None, free: 0, muted: (false, false) }
     }
 
     /// The device begins to deliver. What it did not deliver before is a hole of its true length.
@@ -125,7 +129,13 @@ impl Microphone {
         let running = self.running.as_mut()?;
         let from = True(running.next_at.round() as i64);
         let ends = running.next_at + f64::from(PACKET_SAMPLES) * self.device.sample_ns(running.next_at);
-        let said = Said { segment: running.key, index: running.next, from, to: True(ends.round() as i64) };
+        let said = Said {
+            segment: running.key,
+            index: running.next,
+            from,
+            to: True(ends.round() as i64),
+            muted: self.muted.0,
+        };
         running.next += u64::from(PACKET_SAMPLES);
         running.next_at = ends;
         running.packets += 1;
@@ -137,13 +147,24 @@ impl Microphone {
             opus: said.payload(person),
         };
         let captured_at = ClockNs(clock.at(from).0 + (random.between(0.0, 0.3) * MS as f64) as i64);
-        let mut events = vec![CaptureEvent::Packet { packet, captured_at }];
+        let mut events = Vec::new();
+        if self.muted.0 != self.muted.1 {
+            self.muted.1 = self.muted.0;
+            let (segment, from, muted) = (said.segment, SampleIndex(said.index), self.muted.0);
+            events.push(CaptureEvent::Muted { segment, from, muted });
+        }
+        events.push(CaptureEvent::Packet { packet, captured_at });
         if running.packets.is_multiple_of(50) {
             let late = if random.chance(0.1) { random.between(0.0, 5.0) } else { random.between(0.0, 0.1) };
             let at = ClockNs(clock.at(said.to).0 + (late * MS as f64) as i64);
             events.push(CaptureEvent::Anchor(Anchor { segment: said.segment, index: SampleIndex(running.next), at }));
         }
         Some((said, events))
+    }
+
+    /// From the next packet on.
+    pub(crate) fn set_muted(&mut self, muted: bool) {
+        self.muted.0 = muted;
     }
 
     pub(crate) fn is_running(&self) -> bool {

@@ -7,33 +7,34 @@ mod file;
 use std::collections::BTreeMap;
 
 use roomtone_protocol::metadata::{Gap, GapCause};
-use roomtone_protocol::{ClockNs, RecordingId};
+use roomtone_protocol::{ClockNs, IndexRange, RecordingId, SampleIndex};
 use roomtone_recorder::{ChannelSpec, Journal};
 
-use crate::clocks::{MS, True};
+use crate::clocks::{MS, SECOND, True};
+use crate::truth::{PersonTruth, Silence};
 use crate::world::World;
-use excuse::Excuses;
-use file::Channel;
+use excuse::{Excuse, Excuses};
+use file::{Channel, Recorded};
 
-/// How far a packet may lie from its true place once a device has delivered for a minute: 1 ms. On a path that is not the same both ways, or whose
-/// packets wait in queues, nobody can know better than half of the least round trip; then the journal has to say so.
+/// How far a packet may lie from its true place once a device has delivered for a minute, 1 ms; on a path that is not the
+/// same both ways, or whose packets wait in queues, and where nothing could be measured, by what the journal states
+/// beyond that.
 const BOUND_NS: f64 = 1e6;
 
-/// How far before that: time stamps of the first anchors are late by milliseconds, and there are few of them.
-const START_BOUND_NS: f64 = 3e6;
+/// How far before that, 2 ms: time stamps of the first anchors are late by milliseconds, and there are few of them.
+const START_BOUND_NS: f64 = 2e6;
 
 /// After so many samples of a segment its clock is known: a minute.
 const KNOWN_SAMPLES: u64 = 60 * 48_000;
 
-/// How many times what the journal states as unknown of such a path may be the truth: half of the least round trip holds
-/// for one measurement; what is concluded from many that waited in queues may be off by more.
-const UNCALM: f64 = 4.0;
+/// A clock was measured where at least so many exchanges lie this near on either side.
+const MEASURED: (usize, i64) = (4, 10 * SECOND);
 
 /// What is missing counts as found in the ledger this near: 100 ms, for tracks on bad paths lie that far off.
 const SLACK_FRAMES: f64 = 4_800.0;
 
-/// What may count as missing between one segment and the next: 1 ms, as exactly as two are placed.
-const SEAM_FRAMES: u64 = 48;
+/// What may count as missing between one segment and the next: 2 ms, as exactly as the first samples of one are placed.
+const SEAM_FRAMES: u64 = 96;
 
 /// What may be missing of a track on a bad path where a recording begins or ends: a quarter of a second.
 const EDGE_FRAMES: u64 = 12_000;
@@ -43,6 +44,9 @@ const SEAM_NS: i64 = 50 * MS;
 
 /// The same over a path that hides more of the clocks.
 const UNCALM_SEAM_NS: i64 = 200 * MS;
+
+/// Who was reachable for this long at the end must have been heard: a repair, and another one for what came during it.
+const TIME_TO_REPAIR: i64 = 75 * SECOND;
 
 /// What was checked.
 #[derive(Debug, Default, Clone, Copy)]
@@ -54,12 +58,18 @@ pub(crate) struct Figures {
     pub(crate) missing: u64,
     pub(crate) silences: u64,
     pub(crate) archived: u64,
+    /// Packets of them that a network was too slow for while Stop waited.
+    pub(crate) slow: u64,
+    /// Files that were made anew.
+    pub(crate) repairs: u64,
     /// Over calm paths, once a clock is known.
     pub(crate) worst_error_ns: f64,
     /// The same before that.
     pub(crate) worst_start_ns: f64,
     /// When the last file was made.
     pub(crate) made_at: True,
+    /// Over all others, as a multiple of what the journal states.
+    pub(crate) worst_of_stated: f64,
 }
 
 impl Figures {
@@ -71,36 +81,55 @@ impl Figures {
         self.missing += other.missing;
         self.silences += other.silences;
         self.archived += other.archived;
+        self.slow += other.slow;
+        self.repairs += other.repairs;
         self.worst_error_ns = self.worst_error_ns.max(other.worst_error_ns);
         self.worst_start_ns = self.worst_start_ns.max(other.worst_start_ns);
         self.made_at = self.made_at.max(other.made_at);
+        self.worst_of_stated = self.worst_of_stated.max(other.worst_of_stated);
+    }
+
+    /// Takes note of how far a packet lies off, and tells how far it may.
+    fn error(&mut self, error: f64, stated: f64, late: bool, calm: bool) -> f64 {
+        let bound = if late { BOUND_NS } else { START_BOUND_NS };
+        if calm {
+            let worst = if late { &mut self.worst_error_ns } else { &mut self.worst_start_ns };
+            *worst = worst.max(error);
+            return bound;
+        }
+        self.worst_of_stated = self.worst_of_stated.max((error - bound) / stated.max(1.0));
+        bound + stated
     }
 }
 
 /// Checks a journal that was closed with all its maps. Gives whether the product calls it gapless.
 pub(crate) fn check(world: &mut World, recording: RecordingId, journal: &Journal, open_end: Option<ClockNs>) -> bool {
     let truth = &world.truth.recordings[&recording];
-    assert!(!truth.checked, "{recording:?} is made twice");
+    assert!(truth.cancelled.is_none(), "{recording:?} was discarded, and is made");
     assert!(truth.until.is_some() || truth.orphaned.is_some(), "{recording:?} is made before it is over");
     let mut figures = Figures { recordings: 1, ..Figures::default() };
+    figures.repairs += u64::from(truth.versions > 0);
     let channels = ChannelSpec::from_journal(journal);
     let owners: Vec<_> = channels.iter().map(|channel| world.numbers[&channel.participant]).collect();
-    assert_eq!(owners, truth.channels, "channels are not in the order of joining");
-    let window = file::recorded(world, recording, journal, open_end);
+    let lost = if truth.orphaned.is_some() { owners.len() } else { truth.channels.len() };
+    assert_eq!(owners, truth.channels[..lost], "channels are not in the order of joining");
+    let recorded = Recorded::new(world, recording, journal, open_end);
     let mut gapless = true;
+    let mut stored = BTreeMap::new();
     for (spec, &person) in channels.iter().zip(&owners) {
         let channel = Channel::read(journal, spec, open_end);
         let excuses = Excuses::new(world, recording, person, &channel);
         figures.channels += 1;
         figures.gapless += u64::from(channel.ledger.gapless);
         gapless &= channel.ledger.gapless;
-        if let Some((from, until)) = window {
-            channel_is_true(world, recording, &channel, person, (from, until), &excuses, &mut figures);
-        }
+        channel_is_true(world, &channel, (recording, person), &recorded, &excuses, &mut figures);
+        stored.insert(person, journal.coverage(spec.participant).clone());
     }
     world.figures.add(figures);
     if let Some(truth) = world.truth.recordings.get_mut(&recording) {
-        truth.checked = true;
+        truth.versions += 1;
+        truth.stored = stored;
+        truth.spans_in_file = recorded.spans().collect();
     }
     gapless
 }
@@ -108,18 +137,15 @@ pub(crate) fn check(world: &mut World, recording: RecordingId, journal: &Journal
 /// Everything that somebody said is where it belongs or accounted for, and so is every silence.
 fn channel_is_true(
     world: &World,
-    recording: RecordingId,
     channel: &Channel,
-    person: usize,
-    (from, until): (True, True),
+    (recording, person): (RecordingId, usize),
+    recorded: &Recorded,
     excuses: &Excuses,
     figures: &mut Figures,
 ) {
     let truth = &world.truth.people[person];
-    let clock = &world.host.clock;
-    // Frames of the file that a true instant falls on.
-    let frame = |at: True| (clock.at(at).0 - clock.at(from).0) as f64 * 48e3 / 1e9;
-    let middle = |from: True, to: True| frame(True((from.0 + to.0) / 2));
+    let middle = |from: True, to: True| recorded.frame(True((from.0 + to.0) / 2));
+    let edge = if truth.calm_path { SEAM_NS } else { UNCALM_SEAM_NS };
     let mut absent = 0;
     let mut known: BTreeMap<_, _> = channel.packets.iter().map(|packet| (packet.key, packet)).collect();
     for said in &truth.said {
@@ -128,31 +154,42 @@ fn channel_is_true(
             let own = (u8::try_from(person).expect("few people"), said.from);
             assert_eq!(packet.code, own, "a packet is not what was said there");
         }
-        if said.from < from || said.to > until {
-            continue;
-        }
-        figures.packets += 1;
-        let edge = if truth.calm_path { SEAM_NS } else { UNCALM_SEAM_NS };
-        let seam = said.from.0 - from.0 < edge || until.0 - said.to.0 < edge;
         let what = || format!("person {person}, {said}, until {:.3} s", world.now.as_seconds());
+        let placed = found.and_then(|packet| Some((packet.frame?, packet.stated)));
+        // Nobody can know on which side of an edge something lies that is closer to it than what is known of its place.
+        let edge = edge.max(found.map_or(0, |packet| (START_BOUND_NS + packet.stated) as i64));
+        let Some((from, until)) = recorded.around(said.from, said.to) else {
+            let far = recorded.outside(said.from, said.to) > edge;
+            assert!(!far || placed.is_none(), "{} was not recorded, and is in the file", what());
+            continue;
+        };
+        figures.packets += 1;
+        let seam = said.from.0 - from.0 < edge || until.0 - said.to.0 < edge;
         let here = middle(said.from, said.to);
-        match found.and_then(|packet| packet.frame) {
+        match placed {
             Some((placed, stated)) => {
-                let error = (placed - frame(said.from)).abs() / 48e3 * 1e9;
+                let error = (placed - recorded.frame(said.from)).abs() / 48e3 * 1e9;
                 let late = said.index >= channel.first(said.segment) + KNOWN_SAMPLES;
-                let bound = if late { BOUND_NS } else { START_BOUND_NS };
-                let allowed = if truth.calm_path { bound } else { bound + UNCALM * stated };
-                if truth.calm_path {
-                    let worst = if late { &mut figures.worst_error_ns } else { &mut figures.worst_start_ns };
-                    *worst = worst.max(error);
-                }
+                let sharp = truth.calm_path && truth.is_measured(said.from, MEASURED);
+                let allowed = figures.error(error, stated, late, sharp);
                 assert!(error <= allowed, "{} is {:.3} ms away; {:.3} are allowed", what(), error / 1e6, allowed / 1e6);
-                let gap = gap_at(&channel.ledger.gaps, here, -allowed * 48e3 / 1e9);
-                assert!(seam || gap.is_none(), "{} is there and counts as {gap:?}", what());
+                let slack = allowed * 48e3 / 1e9;
+                let gap = match said.muted {
+                    true => {
+                        channel.ledger.gaps.iter().find(|gap| touches(gap, here, slack) && gap.cause == GapCause::Muted)
+                    }
+                    false => gap_at(&channel.ledger.gaps, here, -slack),
+                };
+                let around = edge + allowed as i64;
+                let sure = excuses.vouched() && !truth.mutes_within(said.from.plus(-around), said.to.plus(around));
+                let fits =
+                    gap.map_or(!said.muted || !sure, |gap| gap.cause == GapCause::Muted && (said.muted || !sure));
+                assert!(seam || fits, "{} is there (muted: {}) and counts as {gap:?}", what(), said.muted);
             }
             None if seam => {}
             None => {
                 figures.missing += 1;
+                figures.slow += u64::from(excuses.of(said) == Some(Excuse::Slow));
                 let near = channel.ledger.gaps.iter().filter(|gap| touches(gap, here, SLACK_FRAMES));
                 let causes: Vec<_> = near.map(|gap| gap.cause).collect();
                 let Some(excuse) = excuses.of(said) else {
@@ -163,37 +200,75 @@ fn channel_is_true(
                         world.people[person].disk.holds(recording, said.segment, said.index)
                     )
                 };
-                absent += u64::from(!excuse.is_unheard());
-                let fits = causes.iter().any(|&cause| excuse.fits(cause));
+                let muted = said.muted && causes.contains(&GapCause::Muted);
+                absent += u64::from(!excuse.is_unheard() && !muted);
+                let fits = muted || causes.iter().any(|&cause| excuse.fits(cause));
                 assert!(fits, "{} is missing because of {excuse:?}, and the ledger says {causes:?}", what());
             }
         }
     }
     assert!(known.is_empty(), "packets that nobody sent: {:?}", known.keys().take(3).collect::<Vec<_>>());
-    let mut broken = false;
-    for &(since, ends, why) in &truth.silent {
-        let (starts, ends) = (since.max(from), ends.min(until));
-        if ends.0 - starts.0 < 3 * SEAM_NS {
-            continue;
-        }
-        figures.silences += 1;
-        broken |= excuses.breaks(why, since);
-        let cause = gap_at(&channel.ledger.gaps, middle(starts, ends), 0.0).map(|gap| gap.cause);
-        let fits = cause.is_some_and(|cause| excuses.silence_fits(why, since, cause));
-        let at = (starts.as_seconds(), ends.as_seconds());
-        assert!(fits, "person {person}: silence ({why:?}) at {at:.3?} counts as {cause:?}");
-    }
+    holes_are_told(channel, truth, person);
+    let (broken, denied) = silences_are_true(channel, truth, person, recorded, excuses, figures, world.now);
     if channel.ledger.gapless {
         assert_eq!((absent, broken), (0, false), "person {person}: claimed gapless, and is not");
     }
-    if absent == 0 && !broken && excuses.vouched() {
+    if absent == 0 && !broken && !denied && excuses.vouched() {
         // On bad paths an edge may lie beyond what is kept around it.
         let edges = if truth.calm_path { SEAM_FRAMES } else { EDGE_FRAMES };
-        let found = channel.ledger.missing_frames <= edges;
+        let found = channel.ledger.missing_frames <= edges * recorded.spans().count() as u64;
         assert!(found, "person {person}: nothing is missing and the ledger denies it: {:?}", channel.ledger);
     }
     let missing = channel.ledger.gaps.iter().filter(|gap| gap.cause.is_missing()).map(|gap| gap.to - gap.from);
     assert_eq!(missing.sum::<u64>(), channel.ledger.missing_frames, "the ledger does not add up");
+}
+
+/// Whoever says that nothing more will come has also said what the microphone did not deliver of it.
+fn holes_are_told(channel: &Channel, truth: &PersonTruth, person: usize) {
+    let Some(told) = channel.notes.inventory.as_ref().filter(|inventory| inventory.complete) else { return };
+    for hole in &truth.holes {
+        let ends = |range: &IndexRange| range.segment == hole.range.segment && range.to == hole.range.from;
+        let next = |range: &IndexRange| range.segment > hole.range.segment;
+        let inside = told.held.iter().any(ends) && told.held.iter().any(next);
+        assert!(!inside || told.holes.contains(hole), "person {person}: {hole:?} is not in {told:?}");
+    }
+}
+
+/// Every silence of some length has its cause. Whether one of them is none that a recording without gaps can have, and
+/// whether one looks so to a recorder that was not told.
+fn silences_are_true(
+    channel: &Channel,
+    truth: &PersonTruth,
+    person: usize,
+    recorded: &Recorded,
+    excuses: &Excuses,
+    figures: &mut Figures,
+    world_now: True,
+) -> (bool, bool) {
+    let (mut broken, mut denied) = (false, false);
+    let spans = || recorded.spans();
+    for &(since, ends, why) in &truth.silent {
+        // One that lasts has no length yet, and nobody could name it.
+        let open = ends >= world_now;
+        for (starts, ends) in spans().map(|(from, until)| (since.max(from), ends.min(until))) {
+            if ends.0 - starts.0 < 3 * SEAM_NS {
+                continue;
+            }
+            figures.silences += 1;
+            // A device that stalls while its person is muted loses nothing.
+            let device = matches!(why, Silence::Device(_));
+            let muted = device && truth.said.iter().rev().find(|said| said.to <= since).is_some_and(|said| said.muted);
+            broken |= excuses.breaks(why, since) && !muted;
+            denied |= excuses.looks_broken(why, since);
+            let middle = recorded.frame(True((starts.0 + ends.0) / 2));
+            let cause = gap_at(&channel.ledger.gaps, middle, 0.0).map(|gap| gap.cause);
+            let hidden = muted && cause == Some(GapCause::Muted);
+            let fits = hidden || cause.is_some_and(|cause| excuses.silence_fits(why, (since, open), cause));
+            let at = (starts.as_seconds(), ends.as_seconds());
+            assert!(fits, "person {person}: silence ({why:?}) at {at:.3?} counts as {cause:?}");
+        }
+    }
+    (broken, denied)
 }
 
 /// The gap that shows a frame, when its edges may be off by so many frames outwards; inwards if it is negative.
@@ -205,12 +280,53 @@ fn touches(gap: &Gap, frame: f64, slack: f64) -> bool {
     gap.from as f64 - slack <= frame && frame < gap.to as f64 + slack
 }
 
-/// Every recording that is over came to its end.
+/// Every recording that is over came to its end, and holds all that anybody brought or could have brought.
 pub(crate) fn nothing_is_left(world: &World) {
-    for (recording, truth) in &world.truth.recordings {
-        let runs = truth.until.is_none() && truth.orphaned.is_none();
-        let made = truth.checked || truth.wiped || runs;
+    for (&recording, truth) in &world.truth.recordings {
+        if truth.cancelled.is_some() {
+            nothing_came_back(world, recording);
+            continue;
+        }
+        let made = truth.versions > 0 || truth.wiped || truth.runs() || world.host.end.is_none();
         assert!(made, "{recording:?} was never made: {truth:?} {:#?}", world.host.end);
+        if truth.versions == 0 || truth.wiped {
+            continue;
+        }
+        for &person in &truth.channels {
+            if !world.reachable_since(person, world.now.plus(-TIME_TO_REPAIR)) {
+                continue;
+            }
+            let one = &world.people[person];
+            let stored = truth.stored.get(&person);
+            for said in &world.truth.people[person].said {
+                let inside = truth
+                    .spans_in_file
+                    .iter()
+                    .any(|span| said.from.0 - span.0.0 >= UNCALM_SEAM_NS && span.1.0 - said.to.0 >= UNCALM_SEAM_NS);
+                let range = IndexRange {
+                    segment: said.segment,
+                    from: SampleIndex(said.index),
+                    to: SampleIndex(said.index + 960),
+                };
+                let lacks = inside
+                    && one.disk.holds(recording, said.segment, said.index)
+                    && stored.is_none_or(|stored| !stored.covers(range));
+                assert!(!lacks, "person {person}, {said}, is kept and was never asked for");
+            }
+        }
+    }
+}
+
+/// What was discarded is on no disk of anybody who could be told.
+fn nothing_came_back(world: &World, recording: RecordingId) {
+    let wiped = world.truth.recordings[&recording].wiped;
+    assert!(wiped || !world.host.disk.holds(recording), "{recording:?} was discarded, and the host keeps some of it");
+    for (person, one) in world.people.iter().enumerate() {
+        let told = !wiped && world.reachable_since(person, world.now.plus(-TIME_TO_REPAIR));
+        assert!(
+            !told || !one.disk.holds_any(recording),
+            "{recording:?} was discarded, and person {person} keeps some of it"
+        );
     }
 }
 

@@ -30,6 +30,10 @@ pub(crate) struct Program {
     pub(crate) link: Option<u32>,
     /// The tick that is due.
     pub(crate) tick: Option<True>,
+    /// The microphone was closed for good.
+    pub(crate) closed: bool,
+    /// What comes from the device after this instant finds no room: nobody has drained what came before.
+    pub(crate) full_from: Option<True>,
 }
 
 impl Person {
@@ -37,7 +41,7 @@ impl Person {
         self.epoch += 1;
         let end = ParticipantEnd::new(self.clock.at(now), self.id, self.disk.clone(), true, true);
         let microphone = Microphone::new(self.device.clone(), WakeEpoch(self.epoch));
-        self.program = Some(Program { end, microphone, link: None, tick: None });
+        self.program = Some(Program { end, microphone, link: None, tick: None, closed: false, full_from: None });
     }
 
     pub(crate) fn link(&self) -> Option<u32> {

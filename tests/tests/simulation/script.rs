@@ -14,6 +14,12 @@ pub(crate) enum Action {
     /// Presses Record.
     Start(usize),
     Stop(usize),
+    Pause(usize),
+    Resume(usize),
+    /// Mutes the microphone, or no longer.
+    Mute(usize, bool),
+    /// Has the recording discarded.
+    Cancel(usize),
     /// Nothing comes through to or from somebody for so many seconds.
     Outage(usize, f64),
     /// The program dies and is started again.
@@ -28,10 +34,18 @@ pub(crate) enum Action {
     Stall(usize, f64, GapCause),
     StarveHost(f64),
     StallDisk(f64),
+    /// The recorder's program dies and is started again, perhaps on an empty disk.
     KillHost {
         down: f64,
         wipe: bool,
     },
+    /// The host's computer loses power; of what was not synced nothing is left, or some of it.
+    PowerCut {
+        down: f64,
+        torn: bool,
+    },
+    /// The lid of the host's computer is closed.
+    SleepHost(f64),
     RestartRelay(f64),
 }
 
@@ -55,6 +69,9 @@ impl std::fmt::Display for Script {
     }
 }
 
+/// Of a hundred sessions, this one lasts for hours.
+const HOURS: u64 = 37;
+
 /// After the last Stop: patience, repairs, uploads.
 const AFTERMATH_S: f64 = 110.0;
 
@@ -62,7 +79,8 @@ impl Script {
     pub(crate) fn any(seed: u64) -> Self {
         let mut random = Random::new(seed);
         let people = 2 + random.below(3);
-        let length = random.between(40.0, 180.0);
+        let hours = seed % 100 == HOURS;
+        let length = if hours { random.between(3_600.0, 10_800.0) } else { random.between(40.0, 180.0) };
         let mut actions = Vec::new();
         for person in 0..people {
             let late = person > 0 && random.chance(0.3);
@@ -73,8 +91,15 @@ impl Script {
         if random.chance(0.3) {
             actions.push((random.between(20.0, length), Action::Start(random.below(people))));
         }
+        if hours {
+            actions.extend((1..6).map(|part| (length * f64::from(part) / 6.0, Action::Start(0))));
+        }
         // Calm sessions exist, too.
-        let troubles = if random.chance(0.15) { 0 } else { 1 + random.below(6) };
+        let troubles = match hours {
+            true => 10 + random.below(30),
+            false if random.chance(0.15) => 0,
+            false => 1 + random.below(6),
+        };
         for _ in 0..troubles {
             let at = random.between(3.0, length + 3.0);
             let action = trouble(&mut random, people);
@@ -85,6 +110,7 @@ impl Script {
             }
             actions.push((at, action));
         }
+        rare(seed, people, length, hours, &mut actions);
         // Whoever is there stops it; who is not cannot.
         for person in 0..people {
             actions.push((length + 4.0 + person as f64 * 16.0, Action::Stop(person)));
@@ -94,6 +120,35 @@ impl Script {
         let actions = actions.into_iter().map(|(at, action)| (True::seconds(at), action)).collect();
         let perfect_network = if random.chance(0.5) { vec![0] } else { Vec::new() };
         Self { people, device_ppm: DEVICE_PPM, perfect_network, actions, end }
+    }
+}
+
+/// What happens in every second session only, from random numbers of its own.
+fn rare(seed: u64, people: usize, length: f64, hours: bool, actions: &mut Vec<(f64, Action)>) {
+    let mut random = Random::new(seed ^ 0x7a7e);
+    let count = match hours {
+        true => 4 + random.below(12),
+        false if random.chance(0.5) => 0,
+        false => 1 + random.below(4),
+    };
+    for _ in 0..count {
+        let (at, person) = (random.between(8.0, length + 3.0), random.below(people));
+        let action = match random.below(12) {
+            10.. => {
+                actions.push((at + random.between(0.5, 30.0), Action::Mute(person, false)));
+                Action::Mute(person, true)
+            }
+            0..=3 => {
+                actions.push((at + random.between(0.2, 30.0), Action::Resume(random.below(people))));
+                Action::Pause(person)
+            }
+            4..=5 => Action::PowerCut { down: random.between(5.0, 40.0), torn: random.chance(0.5) },
+            6 => Action::SleepHost(random.between(1.0, 60.0)),
+            7 => Action::Starve(person, random.between(10.0, 25.0)),
+            8 => Action::Cancel(person),
+            _ => Action::KillHost { down: random.between(1.0, 60.0), wipe: false },
+        };
+        actions.push((at, action));
     }
 }
 

@@ -42,6 +42,11 @@ impl MemoryStore {
         let disk = self.disk.borrow();
         disk.recordings.get(&recording).is_some_and(|kept| kept.packets.contains_key(&(segment, index)))
     }
+
+    /// Whether anything is kept of a recording.
+    pub(crate) fn holds_any(&self, recording: RecordingId) -> bool {
+        self.disk.borrow().recordings.contains_key(&recording)
+    }
 }
 
 impl PacketStore for MemoryStore {

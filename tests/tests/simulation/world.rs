@@ -3,11 +3,12 @@
 mod happening;
 mod host;
 mod links;
+mod making;
 mod people;
+mod recovery;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
-use std::path::Path;
 
 use roomtone_protocol::channel::{ToParticipant, ToRecorder};
 use roomtone_protocol::{ClockNs, ParticipantId, RecordingId};
@@ -81,6 +82,11 @@ pub(crate) enum Happening {
     Relay {
         news: RelayNews,
     },
+    /// A journal that was closed is open again.
+    Reopened {
+        epoch: u32,
+        recording: RecordingId,
+    },
     /// A file is whole.
     Made {
         epoch: u32,
@@ -103,6 +109,16 @@ pub(crate) enum Happening {
         cause: roomtone_protocol::metadata::GapCause,
     },
     DiskReturns {
+        epoch: u32,
+    },
+    /// Somebody's program runs again, after more sound than there was room for.
+    Overrun {
+        person: usize,
+        epoch: u32,
+    },
+    /// The worker of somebody's microphone looks whether any device delivers.
+    Quiet {
+        person: usize,
         epoch: u32,
     },
 }
@@ -170,9 +186,9 @@ pub(crate) struct World {
 
 impl World {
     /// A world in which a script is about to happen.
-    pub(crate) fn new(script: &Script, seed: u64, folder: &Path) -> Self {
+    pub(crate) fn new(script: &Script, seed: u64) -> Self {
         let mut random = Random::new(seed ^ 0x5eed);
-        let host = Host::new(&mut random, folder);
+        let host = Host::new(&mut random);
         let mut people = Vec::new();
         let mut truth = Truth::default();
         let mut numbers = BTreeMap::new();
@@ -183,8 +199,10 @@ impl World {
             truth.people.push(PersonTruth {
                 said: Vec::new(),
                 silent: vec![(True(i64::MIN), True(i64::MAX), crate::truth::Silence::NotThere)],
+                holes: Vec::new(),
                 left: false,
                 goodbyes: Vec::new(),
+                measured: Vec::new(),
                 calm_path: network.is_calm(),
             });
             numbers.insert(id, number);
@@ -231,6 +249,7 @@ impl World {
             self.now = at;
             self.happen(happening);
         }
+        self.now = end;
         oracle::nothing_is_left(&self);
         self.figures
     }

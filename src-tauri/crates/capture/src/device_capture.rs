@@ -12,6 +12,12 @@ use crate::supervisor::{Order, Supervisor};
 use crate::track::Track;
 use crate::{CaptureError, CaptureEvent, DeviceProblem};
 
+/// How often it is told that no device delivers: 1 s.
+const QUIET_NS: i64 = 1_000_000_000;
+
+/// A device that is opened now may begin with sound that it held already: 1 s, four times what Bluetooth does.
+const HELD_NS: i64 = 1_000_000_000;
+
 /// What the first attempt to open the device came to.
 pub(crate) type FirstResult = mpsc::Sender<Result<(), CaptureError>>;
 
@@ -23,6 +29,10 @@ pub(crate) struct DeviceCapture<A> {
     live: Option<Line>,
     /// Opened, and not proved yet.
     candidate: Option<Line>,
+    /// Somebody opens one, and it may deliver already.
+    opening: bool,
+    /// When it is told next that no device delivers.
+    quiet_at: ClockNs,
     /// Until the first stream was opened a missing device is an error; later any device is better than none.
     first: Option<FirstResult>,
     problem: Option<DeviceProblem>,
@@ -36,7 +46,19 @@ impl<A: Attendant> DeviceCapture<A> {
         let supervisor = Supervisor::new(now);
         let first = Some(first);
         let name = String::new();
-        Self { attendant, supervisor, track, live: None, candidate: None, first, problem: None, alarm: None, name }
+        Self {
+            attendant,
+            supervisor,
+            track,
+            live: None,
+            candidate: None,
+            opening: false,
+            quiet_at: now,
+            first,
+            problem: None,
+            alarm: None,
+            name,
+        }
     }
 
     /// What happened since.
@@ -51,6 +73,7 @@ impl<A: Attendant> DeviceCapture<A> {
     /// Does what is due.
     pub(crate) fn step(&mut self, now: ClockNs) {
         while let Some(reply) = self.attendant.reply() {
+            self.opening &= !matches!(reply, Reply::Opened(_));
             match reply {
                 Reply::Opened(Ok(device)) => {
                     self.tell_first(Ok(()));
@@ -76,6 +99,7 @@ impl<A: Attendant> DeviceCapture<A> {
         self.receive(now);
         let orders = self.supervisor.step(now);
         self.carry_out(orders);
+        self.tell_quiet(now);
     }
 
     /// Ends it: everything that was captured comes out.
@@ -85,6 +109,14 @@ impl<A: Attendant> DeviceCapture<A> {
         }
         self.track.end();
         self.candidate = None;
+    }
+
+    /// Without a stream there is nothing that sound could still come out of.
+    fn tell_quiet(&mut self, now: ClockNs) {
+        if self.live.is_none() && self.candidate.is_none() && !self.opening && now >= self.quiet_at {
+            self.quiet_at = ClockNs(now.0.saturating_add(QUIET_NS));
+            self.track.tell(CaptureEvent::Quiet { until: ClockNs(now.0.saturating_sub(HELD_NS)) });
+        }
     }
 
     fn receive(&mut self, now: ClockNs) {
@@ -133,9 +165,16 @@ impl<A: Attendant> DeviceCapture<A> {
     fn carry_out(&mut self, orders: impl IntoIterator<Item = Order>) {
         for order in orders {
             match order {
-                Order::Open => self.attendant.request(Request::Open { any: self.first.is_none() }),
+                Order::Open => {
+                    self.opening = true;
+                    self.attendant.request(Request::Open { any: self.first.is_none() });
+                }
                 Order::Identify => self.attendant.request(Request::Identify),
-                Order::GiveUp => self.attendant.give_up(),
+                // What it opens now, nobody takes.
+                Order::GiveUp => {
+                    self.opening = false;
+                    self.attendant.give_up();
+                }
                 Order::DropCandidate => self.candidate = None,
                 Order::DropLive => {
                     if let Some(live) = self.live.take() {

@@ -22,6 +22,11 @@ pub enum CaptureEvent {
     Anchor(Anchor),
     /// Samples that never came. They lie behind the segment that names them and before the one that follows.
     Hole(Hole),
+    /// No device delivers: what was captured before this instant, if anything was, has been told. About once a second.
+    Quiet {
+        /// Timeline clock.
+        until: ClockNs,
+    },
     /// The loudest 20 ms of the last 100, ten times a second.
     Level {
         /// RMS in dB relative to overload (RFC 6464's dBov: a square wave of full scale is 0), -127 for silence.

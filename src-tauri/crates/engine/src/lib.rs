@@ -22,5 +22,5 @@ pub use participant::{
 };
 pub use recorder::{
     Desk, FinalizeFailure, Finished, GoingOn, Input as RecorderInput, Moment, Output as RecorderOutput, RecorderEnd,
-    Reopened, Setup, last_audio, note_maps,
+    Reopened, Setup, last_audio, note_end, note_maps,
 };

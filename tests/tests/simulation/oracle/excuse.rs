@@ -18,11 +18,14 @@ const PRE_ROLL: i64 = 119 * SECOND;
 /// Who was reachable for this long before the journal was closed must have been able to deliver.
 const TIME_TO_DELIVER: i64 = 15 * SECOND;
 
+/// How long Stop waits for what is on its way: 30 s. Whatever comes later has to be in a later version.
+const PATIENCE: i64 = 30 * SECOND;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Excuse {
     /// The recorder's program died, and the journal is all there is.
     RecorderDied,
-    /// It was only in the memory of a program that died.
+    /// It was only in the memory of a program that died, or left before it was told of the recording.
     Died {
         /// The recorder has never heard of that run of the program.
         unheard: bool,
@@ -30,19 +33,31 @@ pub(super) enum Excuse {
     /// It was older than what memory holds when the recording was heard of.
     TooOld,
     /// Whoever has it could not be reached when the journal was closed.
-    Unreachable,
+    Unreachable {
+        /// They had said goodbye, and the recorder does not know that they are back.
+        unheard: bool,
+    },
+    /// It was still on its way when Stop had waited for as long as it does.
+    Slow,
+    /// Somebody came back with some of what is missing, and more of it comes with the next version.
+    NotYet,
 }
 
 impl Excuse {
     /// Whether nobody but the one who lost it can know that there was anything.
     pub(super) fn is_unheard(self) -> bool {
-        self == Self::Died { unheard: true }
+        matches!(self, Self::Died { unheard: true } | Self::Unreachable { unheard: true })
     }
 
     pub(super) fn fits(self, cause: GapCause) -> bool {
         match self {
-            Self::Died { unheard } => MISSING.contains(&cause) || (unheard && cause == GapCause::NotJoined),
-            Self::RecorderDied | Self::TooOld | Self::Unreachable => MISSING.contains(&cause),
+            Self::Died { unheard } => {
+                MISSING.contains(&cause) || (unheard && matches!(cause, GapCause::NotJoined | GapCause::Left))
+            }
+            Self::Unreachable { unheard } => MISSING.contains(&cause) || (unheard && cause == GapCause::Left),
+            Self::TooOld | Self::Slow => MISSING.contains(&cause),
+            // Of what lies beside it, less is known than there was.
+            Self::RecorderDied | Self::NotYet => cause.is_missing(),
         }
     }
 }
@@ -56,6 +71,8 @@ pub(super) struct Excuses<'a> {
     died: BTreeSet<(SegmentKey, u64)>,
     heard: BTreeSet<SegmentKey>,
     placed: bool,
+    /// They said that nothing more would come.
+    complete: bool,
 }
 
 impl<'a> Excuses<'a> {
@@ -70,6 +87,7 @@ impl<'a> Excuses<'a> {
             died: died.collect(),
             heard: channel.notes.segments.keys().copied().collect(),
             placed: !channel.notes.stretches.is_empty(),
+            complete: channel.notes.inventory.as_ref().is_some_and(|inventory| inventory.complete),
         }
     }
 
@@ -80,6 +98,9 @@ impl<'a> Excuses<'a> {
         if !truth.wiped && truth.acknowledged.get(&self.person).is_some_and(|safe| safe.covers(range)) {
             return None;
         }
+        if truth.versions > 0 {
+            return Some(Excuse::NotYet);
+        }
         if truth.orphaned.is_some() {
             return Some(Excuse::RecorderDied);
         }
@@ -89,20 +110,27 @@ impl<'a> Excuses<'a> {
         if truth.told.get(&self.person).is_some_and(|told| said.to < told.plus(-PRE_ROLL)) {
             return Some(Excuse::TooOld);
         }
-        self.unreachable.then_some(Excuse::Unreachable)
+        let unheard = !self.heard.contains(&said.segment) && self.left_before(said.from);
+        if self.unreachable {
+            return Some(Excuse::Unreachable { unheard });
+        }
+        let waited = truth.until.is_some_and(|until| self.world.now >= until.plus(PATIENCE));
+        waited.then_some(Excuse::Slow)
     }
 
     /// Whether a ledger may say this of a span without sound.
-    pub(super) fn silence_fits(&self, why: Silence, at: True, cause: GapCause) -> bool {
+    pub(super) fn silence_fits(&self, why: Silence, (at, open): (True, bool), cause: GapCause) -> bool {
         let truth = &self.world.truth.recordings[&self.recording];
-        let blind = truth.orphaned.is_some() || self.unreachable || !self.died.is_empty() || !self.placed;
+        let blind =
+            truth.orphaned.is_some() || truth.versions > 0 || self.unreachable || !self.died.is_empty() || !self.placed;
         match why {
             Silence::NotThere => cause == GapCause::NotJoined || (blind && MISSING.contains(&cause)),
             Silence::Left => {
-                let heard = self.world.truth.people[self.person].goodbyes.iter();
-                let heard = heard.clone().any(|&heard| heard >= at.plus(-SECOND) && heard < at.plus(20 * SECOND));
-                let unheard = cause == GapCause::NotJoined && !self.was_heard_before(at);
-                cause == GapCause::Left || unheard || (!heard && MISSING.contains(&cause))
+                let heard = self.heard_goodbye(at);
+                // Who had left before it began has not joined it, or has left: both are so.
+                let before = at < truth.from;
+                let unheard = cause == GapCause::NotJoined && (before || !self.was_heard_before(at));
+                cause == GapCause::Left || unheard || ((!(heard && self.complete) || blind) && MISSING.contains(&cause))
             }
             Silence::Crash => match cause {
                 GapCause::Crash | GapCause::UnknownExtent => true,
@@ -110,7 +138,7 @@ impl<'a> Excuses<'a> {
                 GapCause::NotJoined => !self.was_heard_before(at),
                 _ => false,
             },
-            Silence::Device(own) => cause == own || (blind && MISSING.contains(&cause)),
+            Silence::Device(own) => cause == own || ((blind || open) && MISSING.contains(&cause)),
         }
     }
 
@@ -123,6 +151,21 @@ impl<'a> Excuses<'a> {
         }
     }
 
+    /// Whether a goodbye that nobody heard looks like a crash.
+    pub(super) fn looks_broken(&self, why: Silence, at: True) -> bool {
+        why == Silence::Left && !(self.complete && self.heard_goodbye(at))
+    }
+
+    fn heard_goodbye(&self, at: True) -> bool {
+        let mut heard = self.world.truth.people[self.person].goodbyes.iter();
+        heard.any(|&heard| heard >= at.plus(-SECOND) && heard < at.plus(20 * SECOND))
+    }
+
+    /// Whether somebody had said goodbye, and was heard, before they came back to say this.
+    fn left_before(&self, at: True) -> bool {
+        self.world.truth.people[self.person].goodbyes.iter().any(|&heard| heard < at)
+    }
+
     /// Whether the recorder has heard of anything that was captured before.
     fn was_heard_before(&self, at: True) -> bool {
         let said = &self.world.truth.people[self.person].said;
@@ -132,6 +175,6 @@ impl<'a> Excuses<'a> {
     /// Whether the person was there to say that this is all.
     pub(super) fn vouched(&self) -> bool {
         let truth = &self.world.truth.recordings[&self.recording];
-        truth.orphaned.is_none() && !self.unreachable
+        truth.orphaned.is_none() && truth.versions == 0 && !self.unreachable
     }
 }

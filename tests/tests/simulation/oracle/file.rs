@@ -3,10 +3,10 @@
 use roomtone_packets::MapStretch;
 use roomtone_protocol::{ClockNs, RecordingId, SegmentKey};
 use roomtone_recorder::{
-    ChannelLedger, ChannelSpec, Evidence, Journal, PacketSource as _, Timeline, TimelineFrame, TrackNotes,
+    ChannelLedger, ChannelSpec, Evidence, Journal, PacketSource as _, Span, Timeline, TimelineFrame, TrackNotes,
 };
 
-use crate::clocks::True;
+use crate::clocks::{MachineClock, True};
 use crate::microphone::time_code;
 use crate::world::World;
 
@@ -22,8 +22,9 @@ pub(super) struct Placed {
     /// What its time code says.
     pub(super) code: (u8, True),
     /// In the file; None if it is in no recorded time, or nobody knows where it belongs.
-    /// With what the journal says that nobody can know about the path, in nanoseconds.
-    pub(super) frame: Option<(f64, f64)>,
+    pub(super) frame: Option<f64>,
+    /// What the journal says that nobody can know about its place, in nanoseconds.
+    pub(super) stated: f64,
 }
 
 impl Channel {
@@ -47,7 +48,8 @@ impl Channel {
                     next = packet.range().to;
                     let code = time_code(&packet.opus).expect("only what was said is stored");
                     let key = (packet.segment, packet.index.0);
-                    packets.push(Placed { key, code, frame: place(&timeline, &notes, key) });
+                    let (frame, stated) = place(&timeline, &notes, key).unwrap_or((None, 0.0));
+                    packets.push(Placed { key, code, frame, stated });
                 }
                 assert_eq!(next, range.to, "covered, and not there");
             }
@@ -57,45 +59,76 @@ impl Channel {
 }
 
 /// What [`MapStretch`] documents, and the cut of the timeline.
-fn place(timeline: &Timeline, notes: &TrackNotes, (segment, index): (SegmentKey, u64)) -> Option<(f64, f64)> {
+fn place(timeline: &Timeline, notes: &TrackNotes, (segment, index): (SegmentKey, u64)) -> Option<(Option<f64>, f64)> {
     let stretches = notes.stretches.get(&segment)?;
     let stretch: &MapStretch = stretches.iter().rev().find(|stretch| stretch.from.0 <= index)?;
     let samples = (index - stretch.from.0) as f64;
     let part = (f64::from(stretch.fraction) + samples * stretch.frames_per_sample as f64) / 2f64.powi(32);
     let whole = part.floor();
     let frame = TimelineFrame(stretch.frame + whole as i64);
-    let stated = f64::from(stretch.uncertainty_ns) + f64::from(stretch.residual_ns);
-    timeline.to_file(frame).map(|file| (file.0 as f64 + part - whole, stated))
+    let stated = f64::from(stretch.uncertainty_ns);
+    Some((timeline.to_file(frame).map(|file| file.0 as f64 + part - whole), stated))
 }
 
-/// From when to when a recording went, which the journal must agree with. None if nothing was recorded.
-pub(super) fn recorded(
-    world: &World,
-    recording: RecordingId,
-    journal: &Journal,
-    open_end: Option<ClockNs>,
-) -> Option<(True, True)> {
-    let truth = &world.truth.recordings[&recording];
-    let timeline = Timeline::new(&journal.notes().intervals, open_end);
-    let span = *timeline.spans().first()?;
-    let clock = &world.host.clock;
-    // An edge is a frame.
-    let frame = |at: True| (clock.at(at).0 as f64 * 48e3 / 1e9).floor() as i64;
-    assert!((span.timeline.0 - frame(truth.from)).abs() <= 1, "it did not begin when Record was pressed");
-    let end = span.timeline.0 + i64::try_from(span.frames).expect("short");
-    let until = match truth.until {
-        Some(until) if !truth.by_rule => {
-            assert!(
-                (end - frame(until)).abs() <= 1 || truth.orphaned.is_some(),
-                "it did not end when Stop was pressed"
-            );
-            until
+/// The recorded stretches of true time, and where each of them begins in the file.
+pub(super) struct Recorded {
+    clock: MachineClock,
+    spans: Vec<(True, True, f64)>,
+}
+
+impl Recorded {
+    /// What really was recorded, which the journal must agree with.
+    pub(super) fn new(world: &World, recording: RecordingId, journal: &Journal, open_end: Option<ClockNs>) -> Self {
+        let truth = &world.truth.recordings[&recording];
+        let timeline = Timeline::new(&journal.notes().intervals, open_end);
+        let clock = truth.clock;
+        // An edge is a frame.
+        let frame = |at: True| (clock.at(at).0 as f64 * 48e3 / 1e9).floor() as i64;
+        let end = |span: &Span| span.timeline.0 + i64::try_from(span.frames).expect("short");
+        let told = truth.until.filter(|_| !truth.by_rule && truth.orphaned.is_none());
+        let until = told.unwrap_or_else(|| {
+            let last = timeline.spans().last().map_or(frame(truth.from), end);
+            clock.when(ClockNs((last as f64 / 48e3 * 1e9) as i64))
+        });
+        assert!(until <= world.now, "it ends in the future");
+        let mut expected = truth.spans(until);
+        expected.retain(|&(from, until)| frame(from) < frame(until));
+        let close = |a: i64, b: i64| (a - b).abs() <= 1;
+        // A program that died may have taken its last word with it.
+        let lost = usize::from(truth.orphaned.is_some());
+        let spans = timeline.spans();
+        assert!(spans.len().abs_diff(expected.len()) <= lost, "{spans:?} instead of {expected:?}");
+        for (number, (span, &(from, until))) in spans.iter().zip(&expected).enumerate() {
+            assert!(close(span.timeline.0, frame(from)), "it did not begin when Record was pressed, or go on");
+            let last = number + 1 == spans.len() && truth.orphaned.is_some();
+            assert!(last || close(end(span), frame(until)), "it did not end when Stop was pressed, or pause");
         }
-        _ => {
-            let end = clock.when(ClockNs((end as f64 / 48e3 * 1e9) as i64));
-            assert!(end <= world.now, "it ends in the future");
-            end
-        }
-    };
-    Some((truth.from, until))
+        let spans = spans.iter().zip(expected).map(|(span, (from, _))| {
+            let until = clock.when(ClockNs((end(span) as f64 / 48e3 * 1e9) as i64));
+            (from, until, span.file.0 as f64)
+        });
+        Self { clock, spans: spans.collect() }
+    }
+
+    /// The stretches: from, until.
+    pub(super) fn spans(&self) -> impl Iterator<Item = (True, True)> + '_ {
+        self.spans.iter().map(|&(from, until, _)| (from, until))
+    }
+
+    /// The stretch that all of this lies in.
+    pub(super) fn around(&self, from: True, until: True) -> Option<(True, True)> {
+        self.spans().find(|span| span.0 <= from && until <= span.1)
+    }
+
+    /// How far this lies outside of everything that was recorded, in nanoseconds; 0 if it touches some of it.
+    pub(super) fn outside(&self, from: True, until: True) -> i64 {
+        self.spans().map(|span| (span.0.0 - until.0).max(from.0 - span.1.0).max(0)).min().unwrap_or(i64::MAX)
+    }
+
+    /// The frame of the file that a true instant falls on, if it was recorded.
+    pub(super) fn frame(&self, at: True) -> f64 {
+        let next = self.spans.partition_point(|span| span.0 <= at).max(1);
+        let (from, _, file) = self.spans[next - 1];
+        file + (self.clock.at(at).0 - self.clock.at(from).0) as f64 * 48e3 / 1e9
+    }
 }

@@ -1,6 +1,7 @@
 //! Who is concerned by what happens, and whether they can be just now.
 
 use roomtone_engine::{ParticipantInput, RecorderInput};
+use roomtone_protocol::channel::Command;
 use roomtone_protocol::signal::MemberChange;
 
 use super::{Happening, RelayNews, World};
@@ -47,6 +48,7 @@ impl World {
             Happening::PersonGivesUp { person, link } => self.person_gives_up(person, link),
             Happening::HostGivesUp { person, link } => self.host_gives_up(person, link),
             Happening::Relay { news } => self.relay_says(news),
+            Happening::Reopened { epoch, recording } => self.reopened(epoch, recording),
             Happening::Made { epoch, recording, gapless } => self.made(epoch, recording, gapless),
             Happening::Uploaded { epoch, recording } => self.uploaded(epoch, recording),
             Happening::PersonStarts { person } => self.person_starts(person),
@@ -58,6 +60,8 @@ impl World {
             }
             Happening::DiskReturns { epoch } if epoch == self.host.epoch => self.host.disk.stalled = false,
             Happening::DiskReturns { .. } => {}
+            Happening::Overrun { person, epoch } => self.overrun(person, epoch),
+            Happening::Quiet { person, epoch } => self.quiet(person, epoch),
         }
     }
 
@@ -73,15 +77,24 @@ impl World {
             | Happening::PersonTick { person, .. }
             | Happening::PersonGivesUp { person, .. }
             | Happening::Connect { person, .. }
-            | Happening::Act(Action::Leave(person) | Action::Start(person) | Action::Stop(person)) => {
-                Some(self.people[*person].frozen_until)
-            }
+            | Happening::Overrun { person, .. }
+            | Happening::Quiet { person, .. }
+            | Happening::Act(
+                Action::Leave(person)
+                | Action::Start(person)
+                | Action::Stop(person)
+                | Action::Pause(person)
+                | Action::Resume(person)
+                | Action::Mute(person, _)
+                | Action::Cancel(person),
+            ) => Some(self.people[*person].frozen_until),
             Happening::Up { .. }
             | Happening::HostTick { .. }
             | Happening::Sync { .. }
             | Happening::Ask { .. }
             | Happening::HostGivesUp { .. }
             | Happening::Relay { .. }
+            | Happening::Reopened { .. }
             | Happening::Made { .. }
             | Happening::Uploaded { .. } => Some(self.host.frozen_until),
             _ => None,
@@ -113,10 +126,12 @@ impl World {
                     self.tell_person(person, ParticipantInput::Leave);
                 }
             }
-            Action::Start(person) => {
-                self.request(person, roomtone_protocol::channel::Command::Start { title: None, notes: None })
-            }
-            Action::Stop(person) => self.request(person, roomtone_protocol::channel::Command::Stop),
+            Action::Start(person) => self.request(person, Command::Start { title: None, notes: None }),
+            Action::Stop(person) => self.request(person, Command::Stop),
+            Action::Pause(person) => self.request(person, Command::Pause),
+            Action::Resume(person) => self.request(person, Command::Resume),
+            Action::Mute(person, muted) => self.tell_person(person, ParticipantInput::Mute { muted }),
+            Action::Cancel(person) => self.request(person, Command::Cancel { recording: None }),
             Action::Outage(person, seconds) => self.outage(person, seconds),
             Action::Crash(person, seconds) => {
                 self.person_dies(person);
@@ -127,20 +142,17 @@ impl World {
                 self.person_dies(person);
             }
             Action::Sleep(person, seconds) => self.sleep(person, seconds),
-            Action::Starve(person, seconds) => {
-                let until = self.now.plus(True::seconds(seconds).0);
-                self.people[person].frozen_until = self.people[person].frozen_until.max(until);
-            }
+            Action::Starve(person, seconds) => self.starve(person, seconds),
             Action::Stall(person, seconds, cause) => {
                 let epoch = self.people[person].epoch;
                 if self.device_stops(person, Silence::Device(cause)) {
                     self.after(True::seconds(seconds).0, Happening::DeviceReturns { person, epoch, cause });
                 }
             }
-            Action::StarveHost(seconds) => {
-                let until = self.now.plus(True::seconds(seconds).0);
-                self.host.frozen_until = self.host.frozen_until.max(until);
-                self.host.media_waiting.clear();
+            Action::StarveHost(seconds) => self.freeze_host(seconds),
+            Action::SleepHost(seconds) => {
+                self.freeze_host(seconds);
+                (0..self.people.len()).for_each(|person| self.outage(person, seconds));
             }
             Action::StallDisk(seconds) => {
                 if self.host.end.is_some() {
@@ -150,7 +162,15 @@ impl World {
                 }
             }
             Action::KillHost { down, wipe } => {
-                self.host_dies(wipe);
+                self.host_dies();
+                if wipe {
+                    self.wiped();
+                }
+                self.after(True::seconds(down).0, Happening::HostStarts);
+            }
+            Action::PowerCut { down, torn } => {
+                self.host_dies();
+                self.power_cut(torn);
                 self.after(True::seconds(down).0, Happening::HostStarts);
             }
             Action::RestartRelay(seconds) => {
@@ -159,6 +179,12 @@ impl World {
                 self.after(True::seconds(seconds).0, Happening::Relay { news: RelayNews::Connected(true) });
             }
         }
+    }
+
+    fn freeze_host(&mut self, seconds: f64) {
+        let until = self.now.plus(True::seconds(seconds).0);
+        self.host.frozen_until = self.host.frozen_until.max(until);
+        self.host.media_waiting.clear();
     }
 
     /// The recorder hears that somebody leaves.
@@ -183,10 +209,21 @@ impl World {
                     }
                 }
             }
+            RelayNews::Member(person, change @ (MemberChange::Joined | MemberChange::Returned))
+                if self.people[person].network.outage_at(self.now).is_some() =>
+            {
+                // Nobody can be at the relay's door through an outage.
+                if let Some(over) = self.people[person].network.outage_at(self.now)
+                    && self.people[person].program.is_some()
+                {
+                    self.at(over.plus(SECOND), Happening::Relay { news: RelayNews::Member(person, change) });
+                }
+            }
             RelayNews::Member(person, change) => {
                 if self.relay_up {
                     self.tell_host(RecorderInput::Member { participant: self.people[person].id, change });
-                    if change == MemberChange::Left && !self.host.links.contains_key(&self.people[person].id) {
+                    let linked = self.host.links.contains_key(&self.people[person].id);
+                    if change == MemberChange::Left && !linked && self.host.end.is_some() {
                         self.says_goodbye(person);
                     }
                 }

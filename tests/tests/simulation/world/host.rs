@@ -1,13 +1,9 @@
 //! What happens on the host's machine.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use roomtone_engine::{
-    Finished, HostEvent, Moment, RecorderEnd, RecorderInput, RecorderOutput, Setup, last_audio, note_maps,
-};
-use roomtone_packets::MapStretch;
+use roomtone_engine::{HostEvent, Moment, RecorderEnd, RecorderInput, RecorderOutput, Setup};
 use roomtone_protocol::channel::{Command, ToParticipant};
 use roomtone_protocol::state::{RecordBy, RecordingState};
 use roomtone_protocol::{CommandId, ParticipantId, RecordingId, RoomId};
@@ -16,7 +12,6 @@ use roomtone_session::{Config, Room};
 use super::{Down, Happening, World};
 use crate::clocks::{MachineClock, SECOND, True};
 use crate::desk::HostDisk;
-use crate::oracle;
 use crate::random::Random;
 use crate::truth::RecordingTruth;
 
@@ -39,28 +34,45 @@ pub(crate) struct Host {
     pub(crate) frozen_until: True,
     /// Recordings that it said it makes.
     begun: BTreeSet<RecordingId>,
+    /// Requests that this run of the program has answered.
+    pub(super) answered: BTreeSet<CommandId>,
     /// Live packets that wait for the program, by person.
     pub(crate) media_waiting: BTreeMap<usize, usize>,
 }
 
 impl Host {
-    pub(crate) fn new(random: &mut Random, folder: &Path) -> Self {
+    pub(crate) fn new(random: &mut Random) -> Self {
         Self {
             clock: MachineClock::any(random),
             id: ParticipantId::from_bytes(random.id()),
             room: RoomId::from_bytes(random.id()),
             epoch: 0,
             end: None,
-            disk: HostDisk::new(folder.to_owned()),
+            disk: HostDisk::new(),
             links: BTreeMap::new(),
             tick: None,
             frozen_until: True(0),
             begun: BTreeSet::new(),
+            answered: BTreeSet::new(),
             media_waiting: BTreeMap::new(),
         }
     }
 
-    fn moment(&self, now: True) -> Moment {
+    pub(super) fn config(&self) -> Config {
+        Config {
+            room: self.room,
+            name: "Simulation".into(),
+            record_by: RecordBy::Everyone,
+            grace: GRACE,
+            epoch: self.epoch,
+            recording_enabled: true,
+            time_limit: None,
+            auto_record: None,
+            disk_bytes_per_sample: BYTES_PER_SAMPLE,
+        }
+    }
+
+    pub(super) fn moment(&self, now: True) -> Moment {
         let clock = self.clock.at(now);
         Moment { clock, wall_ns: 1_700_000_000 * SECOND + now.0 }
     }
@@ -73,17 +85,7 @@ impl World {
         }
         self.host.epoch += 1;
         let moment = self.host.moment(self.now);
-        let config = Config {
-            room: self.host.room,
-            name: "Simulation".into(),
-            record_by: RecordBy::Everyone,
-            grace: GRACE,
-            epoch: self.host.epoch,
-            recording_enabled: true,
-            time_limit: None,
-            auto_record: None,
-            disk_bytes_per_sample: BYTES_PER_SAMPLE,
-        };
+        let config = self.host.config();
         let setup = Setup {
             me: self.host.id,
             room: self.host.room,
@@ -92,32 +94,21 @@ impl World {
         };
         self.host.end = Some(RecorderEnd::new(moment, setup, Room::new(moment.clock, config)));
         self.host.tick = None;
+        self.host.answered.clear();
         self.truth.met.clear();
-        let found = self.truth.recordings.iter().filter(|(_, truth)| truth.closed.is_none() && !truth.wiped);
-        let found: Vec<RecordingId> = found.map(|(&recording, _)| recording).collect();
-        for recording in found {
-            self.tell_host(RecorderInput::FoundJournal { recording });
-        }
+        self.recover();
         let epoch = self.host.epoch;
         self.after(SECOND, Happening::Sync { epoch });
     }
 
-    /// The program is killed, and perhaps its disk is lost.
-    pub(super) fn host_dies(&mut self, wipe: bool) {
+    /// The program is killed.
+    pub(super) fn host_dies(&mut self) {
         if self.host.end.is_none() {
             return;
         }
         self.host.end = None;
         self.host.links.clear();
-        if wipe {
-            self.host.disk.wipe();
-        } else {
-            self.host.disk.killed();
-        }
-        for truth in self.truth.recordings.values_mut().filter(|truth| truth.closed.is_none()) {
-            truth.orphaned = Some(self.now);
-            truth.wiped |= wipe;
-        }
+        self.host.disk.killed();
         for person in 0..self.people.len() {
             self.silence(person);
         }
@@ -139,37 +130,46 @@ impl World {
     pub(super) fn requested(&mut self, person: usize, id: CommandId, based_on: Option<(u32, u64)>, command: Command) {
         let fresh = RecordingId::from_bytes(self.random.id());
         let from = self.people[person].id;
+        let asked = command.clone();
         let starts = matches!(command, Command::Start { .. });
-        let stops = matches!(command, Command::Stop);
         let current = self.current();
         if starts {
             // Whoever has a channel is known by who came before.
             let channels = self.truth.met.iter().copied().filter(|&met| !self.truth.people[met].left).collect();
-            self.truth.recordings.insert(fresh, RecordingTruth::new(self.now, channels));
+            self.truth.recordings.insert(fresh, RecordingTruth::new(self.now, self.host.clock, channels));
         }
+        let known = self.host.answered.contains(&id);
         let done = self.tell_host_and_see(RecorderInput::Request { from, id, based_on, command, fresh }, |output| {
             let RecorderOutput::Send { message: ToParticipant::Answer { id: answered, result }, .. } = output else {
                 return false;
             };
             *answered == id && result.is_ok()
         });
+        self.host.answered.insert(id);
         // An answer that was given before is given again, and nothing happens.
-        let begun = self.host.begun.contains(&fresh);
-        if starts && !(done && begun) {
+        let done = done && !known;
+        if starts && !(done && self.host.begun.contains(&fresh)) {
             self.truth.recordings.remove(&fresh);
         }
-        if let Some(truth) = current.and_then(|current| self.truth.recordings.get_mut(&current))
-            && ((starts && done && begun) || (stops && done))
-        {
-            truth.until = Some(self.now);
-            truth.by_rule = false;
+        let now = self.now;
+        let Some(truth) = current.and_then(|current| self.truth.recordings.get_mut(&current)).filter(|_| done) else {
+            return;
+        };
+        match asked {
+            Command::Start { .. } | Command::Stop => truth.ends(now, false),
+            Command::Pause => truth.pauses.push((now, None)),
+            Command::Resume => truth.pauses.last_mut().expect("what is resumed was paused").1 = Some(now),
+            Command::Cancel { .. } => {
+                truth.ends(now, false);
+                truth.cancelled = Some(now);
+            }
+            _ => {}
         }
     }
 
     /// The recording in progress.
     pub(super) fn current(&self) -> Option<RecordingId> {
-        let runs = |truth: &RecordingTruth| truth.until.is_none() && truth.orphaned.is_none();
-        self.truth.recordings.iter().find(|(_, truth)| runs(truth)).map(|(&recording, _)| recording)
+        self.truth.recordings.iter().find(|(_, truth)| truth.runs()).map(|(&recording, _)| recording)
     }
 
     /// Somebody is in the room from now on, and has a channel of what is being recorded.
@@ -225,24 +225,26 @@ impl World {
                 }
             }
             RecorderOutput::ReopenJournal { recording } => {
-                // What comes after the file is made is not part of these sessions: the disk says no.
-                let result = Err("this disk keeps no journals of the past".to_owned());
-                self.tell_host(RecorderInput::JournalReopened { recording, result });
+                let (soon, epoch) = (self.some(0.01, 0.5), self.host.epoch);
+                self.after(soon, Happening::Reopened { epoch, recording });
             }
-            RecorderOutput::Discard { recording } => self.tell_host(RecorderInput::Buried { recording }),
+            RecorderOutput::CloseJournal { recording } => {
+                drop(self.host.disk.close(recording));
+                self.host.disk.beside(recording).repairing = false;
+            }
+            RecorderOutput::Discard { recording } => {
+                self.host.disk.discard(recording);
+                self.tell_host(RecorderInput::Buried { recording });
+            }
             RecorderOutput::Finalize { recording, maps } => self.finalize(recording, Some(maps)),
-            RecorderOutput::FinalizeFound { recording } => self.finalize(recording, None),
-            RecorderOutput::Publish { recording } => {
-                self.after(SECOND / 10, Happening::Uploaded { epoch: self.host.epoch, recording });
+            RecorderOutput::FinalizeFound { recording } | RecorderOutput::FinalizeAgain { recording } => {
+                self.finalize(recording, None);
             }
+            RecorderOutput::Publish { recording } => self.publish(recording),
             RecorderOutput::Event(HostEvent::RecordingState(line)) if line.state == RecordingState::Finalizing => {
                 // By the rules of the room: everybody left, or nobody was there for long enough.
-                if let Some(truth) = self.truth.recordings.get_mut(&line.recording)
-                    && truth.until.is_none()
-                    && truth.orphaned.is_none()
-                {
-                    truth.until = Some(self.now);
-                    truth.by_rule = true;
+                if let Some(truth) = self.truth.recordings.get_mut(&line.recording).filter(|truth| truth.runs()) {
+                    truth.ends(self.now, true);
                 }
             }
             RecorderOutput::Event(HostEvent::RecordingState(line)) => {
@@ -253,45 +255,9 @@ impl World {
             | RecorderOutput::Shelf { .. }
             | RecorderOutput::PublishState(_)
             | RecorderOutput::CloseRoom
-            | RecorderOutput::CloseJournal { .. }
-            | RecorderOutput::FinalizeAgain { .. }
             | RecorderOutput::Describe { .. }
             | RecorderOutput::WantsRecording
             | RecorderOutput::Event(_) => {}
-        }
-    }
-
-    /// The journal is closed: here the file would be made, and here it is checked what would be in it.
-    fn finalize(&mut self, recording: RecordingId, maps: Option<Vec<(ParticipantId, MapStretch)>>) {
-        let journal = match &maps {
-            Some(_) => Some(self.host.disk.close(recording)),
-            None => self.host.disk.open_found(recording),
-        };
-        if let Some(truth) = self.truth.recordings.get_mut(&recording) {
-            truth.closed = Some(self.now);
-        }
-        let Some(mut journal) = journal else { return };
-        let maps = note_maps(&mut journal, maps).expect("a folder in memory");
-        let open_end = last_audio(&journal, &maps);
-        let gapless = oracle::check(self, recording, &journal, open_end);
-        let soon = self.some(0.2, 3.0);
-        let epoch = self.host.epoch;
-        self.after(soon, Happening::Made { epoch, recording, gapless });
-    }
-
-    pub(super) fn made(&mut self, epoch: u32, recording: RecordingId, gapless: bool) {
-        if epoch == self.host.epoch {
-            self.figures.made_at = self.now;
-            let finished = Finished { path: PathBuf::new(), channels: 1, duration_ms: 1, gapless };
-            self.tell_host(RecorderInput::Finalized { recording, result: Ok(finished) });
-        }
-    }
-
-    pub(super) fn uploaded(&mut self, epoch: u32, recording: RecordingId) {
-        if epoch == self.host.epoch {
-            self.tell_host(RecorderInput::Submitted { recording, result: Ok(()) });
-            let key = recording.to_string();
-            self.tell_host(RecorderInput::Completed { recording, key, size: 1 });
         }
     }
 }

@@ -128,6 +128,8 @@ impl World {
                 let t3 = self.host.clock.at(self.now);
                 let epoch = WakeEpoch(self.people[person].epoch);
                 let exchange = ClockExchange { epoch, t0, t1, t2, t3 };
+                let now = self.now;
+                self.truth.people[person].measured.push(now);
                 self.tell_host(RecorderInput::Exchange { from, exchange });
             }
         }
@@ -147,7 +149,7 @@ impl World {
                 if let ToParticipant::Archived { recording } = &message {
                     self.figures.archived += 1;
                     assert!(
-                        self.truth.recordings.get(recording).is_some_and(|truth| truth.checked),
+                        self.truth.recordings.get(recording).is_some_and(|truth| truth.versions > 0),
                         "a spool is given up before its recording was made"
                     );
                 }

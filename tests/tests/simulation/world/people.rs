@@ -1,5 +1,6 @@
 //! What happens on participants' machines.
 
+use roomtone_capture::CaptureEvent;
 use roomtone_engine::{ParticipantInput, ParticipantOutput};
 use roomtone_packets::{Scanned, Scanner, encode};
 use roomtone_protocol::channel::{Command, ToRecorder};
@@ -14,6 +15,9 @@ use crate::truth::Silence;
 
 /// From the last sample of a packet until the program has it.
 const ENCODING: i64 = 5 * MS;
+
+/// What waits between a device and a program that does not run: 10 s.
+const RING: i64 = 10 * SECOND;
 
 impl World {
     pub(super) fn person_starts(&mut self, person: usize) {
@@ -35,20 +39,25 @@ impl World {
         }
         self.device_stops(person, Silence::Crash);
         self.silence(person);
+        self.forgets(person);
+        self.people[person].program = None;
+    }
+
+    /// What is only in memory goes with the program.
+    fn forgets(&mut self, person: usize) {
         let one = &self.people[person];
-        for (recording, truth) in self.truth.recordings.iter_mut().filter(|(_, truth)| !truth.checked) {
+        for (recording, truth) in self.truth.recordings.iter_mut().filter(|(_, truth)| truth.versions == 0) {
             let said = self.truth.people[person].said.iter().rev().take_while(|said| said.to >= truth.from);
             let lost = said.filter(|said| !one.disk.holds(*recording, said.segment, said.index));
             truth.died.extend(lost.map(|said| (person, *said)));
         }
-        self.people[person].program = None;
     }
 
     pub(super) fn device_delivers(&mut self, person: usize, cause: Option<GapCause>) {
         let now = self.now;
         let one = &mut self.people[person];
         let Some(program) = &mut one.program else { return };
-        if program.microphone.is_running() {
+        if program.microphone.is_running() || program.closed {
             return;
         }
         let events = program.microphone.begin(now, &one.clock, cause);
@@ -56,6 +65,9 @@ impl World {
             silent.1 = now;
         }
         for event in events {
+            if let CaptureEvent::Hole(hole) = event {
+                self.truth.people[person].holes.push(hole);
+            }
             self.tell_person(person, ParticipantInput::Captured(event));
         }
         self.next_packet(person);
@@ -64,14 +76,19 @@ impl World {
     /// Whether it delivered until now.
     pub(super) fn device_stops(&mut self, person: usize, why: Silence) -> bool {
         let Some(program) = &mut self.people[person].program else { return false };
+        program.closed |= why == Silence::Left;
         if !program.microphone.is_running() {
             // What the device did goes unsaid by a program that ends before the device is back.
-            if let Some(silent) = self.truth.people[person].silent.last_mut() {
+            if let Some(silent) = self.truth.people[person].silent.last_mut()
+                && matches!(why, Silence::Left | Silence::Crash)
+            {
                 silent.2 = why;
             }
             return false;
         }
         program.microphone.end();
+        let epoch = self.people[person].epoch;
+        self.after(SECOND, Happening::Quiet { person, epoch });
         let from = self.truth.people[person].said.last().map_or(self.now, |said| said.to);
         self.truth.people[person].silent.push((from, True(i64::MAX), why));
         true
@@ -93,7 +110,11 @@ impl World {
         let one = &mut self.people[person];
         let Some(program) = &mut one.program else { return };
         // A device that was stopped and delivers again has its own packets due.
-        if program.microphone.next_at().is_none_or(|at| at > self.now) {
+        if program
+            .microphone
+            .next_at()
+            .is_none_or(|at| at > self.now || program.full_from.is_some_and(|full| at > full))
+        {
             return;
         }
         let Some((said, events)) = program.microphone.packet(&mut self.random, name, &one.clock) else { return };
@@ -117,6 +138,45 @@ impl World {
             self.silence(person);
         }
         self.at(until, Happening::DeviceReturns { person, epoch, cause: GapCause::CaptureStall });
+    }
+
+    /// Something else has all processors. What the device delivers meanwhile waits, as far as there is room.
+    pub(super) fn starve(&mut self, person: usize, seconds: f64) {
+        let until = self.now.plus(True::seconds(seconds).0);
+        self.people[person].frozen_until = self.people[person].frozen_until.max(until);
+        let (epoch, full) = (self.people[person].epoch, self.now.plus(RING));
+        if let Some(program) = self.people[person].program.as_mut().filter(|_| full < until) {
+            program.full_from.get_or_insert(full);
+            self.at(until.plus(MS), Happening::Overrun { person, epoch });
+        }
+        if seconds > 8.0 {
+            self.silence(person);
+        }
+    }
+
+    pub(super) fn overrun(&mut self, person: usize, epoch: u32) {
+        if !self.runs(person, epoch) {
+            return;
+        }
+        let Some(program) = &mut self.people[person].program else { return };
+        program.full_from = None;
+        let cause = GapCause::CaptureStall;
+        if self.device_stops(person, Silence::Device(cause)) {
+            self.device_delivers(person, Some(cause));
+        }
+    }
+
+    /// The worker of a microphone: as long as no device delivers, everything up to now has been told.
+    pub(super) fn quiet(&mut self, person: usize, epoch: u32) {
+        if !self.runs(person, epoch) {
+            return;
+        }
+        let one = &mut self.people[person];
+        if one.program.as_ref().is_some_and(|program| !program.closed && !program.microphone.is_running()) {
+            let until = one.clock.at(self.now.plus(-SECOND));
+            self.tell_person(person, ParticipantInput::Captured(CaptureEvent::Quiet { until }));
+            self.after(SECOND, Happening::Quiet { person, epoch });
+        }
     }
 
     pub(super) fn request(&mut self, person: usize, command: Command) {
@@ -164,6 +224,11 @@ impl World {
                     self.if_linked(person, link, Up::Bulk(message));
                 }
             }
+            ParticipantOutput::MuteCapture { muted } => {
+                if let Some(program) = &mut self.people[person].program {
+                    program.microphone.set_muted(muted);
+                }
+            }
             ParticipantOutput::StopCapture => {
                 self.device_stops(person, Silence::Left);
             }
@@ -178,12 +243,10 @@ impl World {
                     }
                     self.after(SECOND * 2, Happening::Relay { news: RelayNews::Member(person, MemberChange::Left) });
                 }
+                self.forgets(person);
                 self.people[person].program = None;
             }
-            ParticipantOutput::Event(_)
-            | ParticipantOutput::Level(_)
-            | ParticipantOutput::MuteCapture { .. }
-            | ParticipantOutput::Answer { .. } => {}
+            ParticipantOutput::Event(_) | ParticipantOutput::Level(_) | ParticipantOutput::Answer { .. } => {}
         }
     }
 

@@ -12,6 +12,7 @@ use crate::device::{DeviceIdentity, OpenDevice, OpenStream};
 use crate::feed::{ErrorLatch, Feeder, feed};
 
 mod alarms;
+mod quiet;
 
 const MS: i64 = 1_000_000;
 const STEP_MS: i64 = 20;

@@ -48,6 +48,7 @@ pub(super) fn apply(state: &mut State, cut: Cut) {
     for content in &mut state.contents {
         content.durable = content.now.clone();
         content.lost.clear();
+        content.same = content.now.len();
     }
     state.durable_names = state.names.clone();
 }

@@ -15,9 +15,23 @@ pub(super) struct Content {
     pub(super) durable: Vec<u8>,
     /// Thrown away by a sync that failed: readers see them as long as there is power, and no sync brings them back.
     pub(super) lost: Vec<Range<usize>>,
+    /// The first so many bytes are the same in both: files grow, and syncing one again costs no more than its growth.
+    pub(super) same: usize,
 }
 
 impl Content {
+    /// All that is dirty reaches the disk.
+    fn sync(&mut self) {
+        if self.lost.is_empty() {
+            self.durable.truncate(self.same);
+            self.durable.extend_from_slice(&self.now[self.same..]);
+            self.same = self.now.len();
+        } else {
+            self.durable = self.written();
+            self.same = 0;
+        }
+    }
+
     /// What the disk holds once all that is dirty is written.
     pub(super) fn written(&self) -> Vec<u8> {
         let mut bytes = self.now.clone();
@@ -76,7 +90,7 @@ impl AppendFile for Handle {
         let content = &mut state.contents[self.number];
         match fault {
             None => {
-                content.durable = content.written();
+                content.sync();
                 Ok(())
             }
             Some(fault) => {
@@ -96,7 +110,9 @@ impl AppendFile for Handle {
             return Err(error);
         }
         let length = usize::try_from(length).expect("simulated files are small");
-        state.contents[self.number].now.resize(length, 0);
+        let content = &mut state.contents[self.number];
+        content.now.resize(length, 0);
+        content.same = content.same.min(length);
         Ok(())
     }
 }

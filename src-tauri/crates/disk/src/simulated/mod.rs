@@ -117,7 +117,12 @@ impl SimulatedDisk {
     /// Puts a file there as it is, name and bytes durable.
     pub fn put(&self, path: &Path, bytes: &[u8]) {
         let mut state = self.state();
-        state.contents.push(Content { now: bytes.to_vec(), durable: bytes.to_vec(), ..Content::default() });
+        state.contents.push(Content {
+            now: bytes.to_vec(),
+            durable: bytes.to_vec(),
+            same: bytes.len(),
+            ..Content::default()
+        });
         let name = Name::File(state.contents.len() - 1);
         state.names.insert(path.to_owned(), name);
         state.durable_names.insert(path.to_owned(), name);

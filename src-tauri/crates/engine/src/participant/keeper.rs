@@ -1,6 +1,6 @@
 //! What a participant keeps of its own voice: the pre-roll in memory, the spool on disk, and the account of both.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use roomtone_capture::{Limits, Note, PreRoll, SpoolError, Stored};
 use roomtone_packets::{Coverage, MutedFrom, Packet};
@@ -18,19 +18,18 @@ const PACKET_NS: i64 = 20_000_000;
 /// clock exchange and capture time stamps: milliseconds, tens of them with a wireless microphone. Five packets.
 const MARGIN_NS: i64 = 5 * PACKET_NS;
 
-/// What a microphone delivered is a packet by then, at the latest: the ring under its callback holds ten seconds. After
-/// that nothing more comes from a stalled one, and nobody needs to wait for it.
-const CAPTURE_DELAY_NS: i64 = 12_000_000_000;
-
 /// Keeps packets for the recordings that want them.
 #[derive(Debug)]
 pub(super) struct Keeper<S> {
     pre_roll: PreRoll,
     spool: S,
     wanted: BTreeMap<RecordingId, Wanted>,
+    /// Recordings of earlier starts that are over, as the recorder said: nothing is added to what is kept of them.
+    ended: BTreeSet<RecordingId>,
     times: Times,
-    /// End of the newest packet on this machine's clock.
-    captured_until: Option<ClockNs>,
+    /// Everything that was captured before this instant of this machine's clock has come. Only the microphone can tell:
+    /// a program that did not run for a while knows how late it is before it knows what it heard meanwhile.
+    heard_until: Option<ClockNs>,
     /// Nothing more will be captured.
     over: bool,
 }
@@ -79,8 +78,9 @@ impl<S: PacketStore> Keeper<S> {
             pre_roll,
             spool,
             wanted: BTreeMap::new(),
+            ended: BTreeSet::new(),
             times: Times::default(),
-            captured_until: None,
+            heard_until: None,
             over: !capturing,
         }
     }
@@ -88,7 +88,7 @@ impl<S: PacketStore> Keeper<S> {
     /// Takes a packet from the microphone; true if a recording wants it, so that it should be sent as well.
     pub(super) fn captured(&mut self, packet: &Packet, at: ClockNs) -> Result<bool, SpoolError> {
         let end = ClockNs(at.0 + PACKET_NS);
-        self.captured_until = Some(end);
+        self.heard(end);
         self.pre_roll.push(packet.clone(), at);
         self.times.push(packet, at);
         let mut live = false;
@@ -101,8 +101,17 @@ impl<S: PacketStore> Keeper<S> {
         Ok(live)
     }
 
+    /// What was captured before this instant has come, as far as there was anything.
+    pub(super) fn heard(&mut self, until: ClockNs) {
+        self.heard_until = self.heard_until.max(Some(until));
+    }
+
     /// Something about a segment that this microphone delivered.
     pub(super) fn note(&mut self, note: &Note) -> Result<(), SpoolError> {
+        if matches!(note, Note::Hole(_)) {
+            // Its length is known only now, and belongs into the inventories.
+            self.wanted.values_mut().for_each(|wanted| wanted.durable = false);
+        }
         self.spool.note(note)
     }
 
@@ -143,6 +152,7 @@ impl<S: PacketStore> Keeper<S> {
             Some(wanted) => (wanted.from, wanted.durable) = (from, false),
             None => {
                 let (cuts, hidden) = (Cuts::default(), Coverage::default());
+                self.ended.remove(&recording);
                 self.wanted.insert(recording, Wanted { from, until: None, cuts, hidden, durable: false });
             }
         }
@@ -160,6 +170,8 @@ impl<S: PacketStore> Keeper<S> {
         if let Some(wanted) = self.wanted.get_mut(&recording) {
             wanted.until = Some(until);
             wanted.hide(&self.times);
+        } else if self.spool.recordings().contains(&recording) {
+            self.ended.insert(recording);
         }
     }
 
@@ -199,20 +211,21 @@ impl<S: PacketStore> Keeper<S> {
         self.spool.recordings().into_iter().filter(|recording| !self.wanted.contains_key(recording)).collect()
     }
 
-    /// Whether nothing more of a recording will be captured.
-    pub(super) fn is_over(&self, now: ClockNs, recording: RecordingId) -> bool {
-        let past_end = |wanted: &Wanted| {
-            self.captured_until.is_some_and(|end| wanted.ended_by(end))
-                || wanted.ended_by(ClockNs(now.0 - CAPTURE_DELAY_NS))
-        };
-        self.over || self.wanted.get(&recording).is_some_and(past_end)
+    /// Whether nothing more of a recording will come from the microphone.
+    pub(super) fn is_over(&self, recording: RecordingId) -> bool {
+        match self.wanted.get(&recording) {
+            Some(wanted) => self.over || self.heard_until.is_some_and(|end| wanted.ended_by(end)),
+            // It may still run and want what memory holds; whoever asks will tell.
+            None => self.ended.contains(&recording) || (self.over && self.heard_until.is_none()),
+        }
     }
 
     /// What is held of a recording. `leaving`: nothing more will come, although the recording may go on.
-    pub(super) fn inventory(&self, now: ClockNs, recording: RecordingId, leaving: bool) -> Inventory {
+    pub(super) fn inventory(&self, recording: RecordingId, leaving: bool) -> Inventory {
         let held = self.given(recording);
         let holes = self.spool.holes(recording);
-        Inventory { recording, held, holes, complete: leaving || self.is_over(now, recording) }
+        let complete = (leaving && self.wanted.contains_key(&recording)) || self.is_over(recording);
+        Inventory { recording, held, holes, complete }
     }
 
     /// What of a recording is held and may be given away.
@@ -252,14 +265,19 @@ impl<S: PacketStore> Keeper<S> {
 
     /// The bucket has it: the spool may go.
     pub(super) fn archived(&mut self, recording: RecordingId) -> Result<(), SpoolError> {
-        self.wanted.remove(&recording);
+        self.forget(recording);
         self.spool.archive(recording)
     }
 
     /// It was discarded on purpose: nothing of it may stay.
     pub(super) fn discard(&mut self, recording: RecordingId) -> Result<(), SpoolError> {
-        self.wanted.remove(&recording);
+        self.forget(recording);
         self.spool.discard(recording)
+    }
+
+    fn forget(&mut self, recording: RecordingId) {
+        self.wanted.remove(&recording);
+        self.ended.remove(&recording);
     }
 
     /// Whether all that was kept is safe at the recorder.

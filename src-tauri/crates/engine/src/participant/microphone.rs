@@ -29,9 +29,12 @@ impl<S: PacketStore> ParticipantEnd<S> {
                     self.outputs.push_back(Output::Media { timestamp, opus: packet.opus });
                 }
             }
+            CaptureEvent::Quiet { until } => self.keeper.heard(until),
             CaptureEvent::Hole(hole) => self.note(&Note::Hole(hole)),
             CaptureEvent::Muted { segment, from, muted } => {
-                self.note(&Note::Muted(MutedFrom { segment, from, muted }));
+                let edge = MutedFrom { segment, from, muted };
+                self.note(&Note::Muted(edge));
+                self.mutes.push(edge);
                 self.send(ToRecorder::Muted { segment, from, muted });
             }
             CaptureEvent::Level { dbfs } => self.outputs.push_back(Output::Level(dbfs)),

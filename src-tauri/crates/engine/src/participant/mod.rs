@@ -15,6 +15,7 @@ mod tests;
 use std::collections::{BTreeMap, VecDeque};
 
 use roomtone_capture::{PreRoll, SpoolError};
+use roomtone_packets::MutedFrom;
 use roomtone_protocol::channel::{Alarm, AlarmKind, Anchor, Command, Segment, ToRecorder};
 use roomtone_protocol::state::RoomState;
 use roomtone_protocol::{ClockNs, CommandId, ErrorReport, ParticipantId, RecordingId, SegmentKey, code};
@@ -49,6 +50,8 @@ pub struct ParticipantEnd<S> {
     alarms: BTreeMap<AlarmKind, Alarm>,
     requests: BTreeMap<CommandId, Asked>,
     muted: bool,
+    /// Since the program started, in order: those of a time without a link are told by the next one.
+    mutes: Vec<MutedFrom>,
     state: Option<RoomState>,
     lines: Vec<RecordingLine>,
     joined: bool,
@@ -82,6 +85,7 @@ impl<S: PacketStore> ParticipantEnd<S> {
             alarms: BTreeMap::new(),
             requests: BTreeMap::new(),
             muted: false,
+            mutes: Vec::new(),
             state: None,
             lines: Vec::new(),
             joined: false,
@@ -156,15 +160,14 @@ impl<S: PacketStore> ParticipantEnd<S> {
         let earlier = self.keeper.earlier().into_iter();
         let segments = self.segments.iter().cloned().map(ToRecorder::Segment);
         let anchors = self.anchors.values().copied().map(ToRecorder::Anchor);
+        let mutes =
+            self.mutes.iter().map(|&MutedFrom { segment, from, muted }| ToRecorder::Muted { segment, from, muted });
         let alarms = self.alarms.values().cloned().map(ToRecorder::Alarm);
         let asked = self.requests.iter().map(|(&id, asked)| request(id, self.state.as_ref(), asked.command.clone()));
-        let told = earlier.chain(segments).chain(anchors).chain(alarms).chain(asked);
+        let told = earlier.chain(segments).chain(anchors).chain(mutes).chain(alarms).chain(asked);
         self.outputs.extend(told.map(Output::Send));
         self.send_inventories(false);
-        for recording in self.keeper.kept() {
-            let inventory = self.keeper.inventory(self.now, recording, true);
-            self.send(ToRecorder::Inventory(inventory));
-        }
+        self.keeper.kept().into_iter().for_each(|recording| self.send_inventory(recording, false));
         if self.muted {
             self.repeat_mute(id);
         }
@@ -216,7 +219,7 @@ impl<S: PacketStore> ParticipantEnd<S> {
 
     fn send_inventory(&mut self, recording: RecordingId, leaving: bool) {
         let leaving = leaving || (self.goodbye.is_some() && !self.is_closed());
-        let inventory = self.keeper.inventory(self.now, recording, leaving);
+        let inventory = self.keeper.inventory(recording, leaving);
         self.send(ToRecorder::Inventory(inventory));
     }
 

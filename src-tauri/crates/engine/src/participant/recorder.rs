@@ -63,7 +63,7 @@ impl<S: PacketStore> ParticipantEnd<S> {
     pub(super) fn pay(&mut self) {
         let now = self.now;
         let Some(recording) = self.owed.next(now).filter(|_| self.linked) else { return };
-        let last = self.goodbye.is_some() || self.keeper.is_over(now, recording);
+        let last = self.goodbye.is_some() || self.keeper.is_over(recording);
         let portion = self.owed.portion(now, last, |range| self.keeper.packets(recording, range));
         let mut records = Vec::new();
         for packet in self.spooled(portion).into_iter().flatten() {

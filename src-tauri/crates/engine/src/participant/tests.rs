@@ -128,7 +128,7 @@ fn nothing_leaves_memory_before_a_recording_wants_it() {
     }
     let from = ClockNs(1_000_000_000);
     stage.tell(Input::Message(ToParticipant::SpoolFrom { recording: TAKE, from }));
-    let kept = &stage.end.keeper.inventory(stage.end.now, TAKE, false).held;
+    let kept = &stage.end.keeper.inventory(TAKE, false).held;
     assert_eq!(kept.iter().map(|range| (range.from.0, range.to.0)).collect::<Vec<_>>(), [(43_200 - 960, 96_000)]);
     assert!(stage.packet().iter().any(|output| matches!(output, Output::Media { timestamp: 96_000, .. })));
 }
@@ -142,7 +142,7 @@ fn an_earlier_beginning_that_is_told_later_brings_what_was_left_out() {
     for (from_ms, first) in [(1_000, 42_240), (500, 18_240), (1_500, 18_240)] {
         let from = ClockNs(from_ms * 1_000_000);
         stage.tell(Input::Message(ToParticipant::SpoolFrom { recording: TAKE, from }));
-        let held = &stage.end.keeper.inventory(stage.end.now, TAKE, false).held;
+        let held = &stage.end.keeper.inventory(TAKE, false).held;
         assert_eq!(held.iter().map(|range| (range.from.0, range.to.0)).collect::<Vec<_>>(), [(first, 96_000)]);
     }
 }
@@ -164,6 +164,19 @@ fn a_new_link_is_told_everything_that_the_old_one_was() {
         ToRecorder::Request { id: mute, based_on: None, command: Command::SetMuted { muted: true } },
     ];
     assert_eq!(told, expected.map(Output::Send));
+}
+
+#[test]
+fn who_is_muted_while_nobody_can_be_told_tells_it_later() {
+    let mut stage = Stage::linked();
+    stage.tell(Input::LinkClosed);
+    let edge = |from, muted| (SEGMENT, SampleIndex(from), muted);
+    for (segment, from, muted) in [edge(960, true), edge(4_800, false)] {
+        stage.tell(Input::Captured(CaptureEvent::Muted { segment, from, muted }));
+    }
+    let told = stage.tell(Input::Linked { id: None });
+    let expected = [edge(960, true), edge(4_800, false)];
+    assert_eq!(told, expected.map(|(segment, from, muted)| Output::Send(ToRecorder::Muted { segment, from, muted })));
 }
 
 #[test]
@@ -293,7 +306,7 @@ fn what_an_earlier_link_was_asked_for_is_not_sent_over_the_next_one() {
 
 /// Indices, in packets, of what is held of the recording.
 fn held(stage: &Stage) -> Vec<(u64, u64)> {
-    let held = stage.end.keeper.inventory(stage.end.now, TAKE, false).held;
+    let held = stage.end.keeper.inventory(TAKE, false).held;
     held.iter().map(|range| (range.from.0 / 960, range.to.0 / 960)).collect()
 }
 
@@ -336,4 +349,84 @@ fn what_was_kept_before_a_pause_was_known_is_not_given_away() {
     assert_eq!(given.len(), 505 + 5_005);
     assert!(given.iter().all(|index| !(505..9_995).contains(index)));
     assert_eq!(held(&stage), [(0, 505), (9_995, 15_000)], "also when it is told again");
+}
+
+/// What the last inventory says: whether nothing more will come.
+fn complete(outputs: &[Output]) -> bool {
+    inventories(outputs).last().expect("an inventory").complete
+}
+
+#[test]
+fn who_could_not_run_for_a_while_does_not_know_yet_what_the_microphone_heard_meanwhile() {
+    let mut stage = Stage::linked();
+    stage.tell(Input::Message(ToParticipant::SpoolFrom { recording: TAKE, from: ClockNs(0) }));
+    for _ in 0..50 {
+        stage.packet();
+    }
+    // Another program had all processors for half a minute; what was said in it waits in the capture's queue.
+    stage.now_ms += 30_000;
+    let until = ClockNs(2_000_000_000);
+    assert!(!complete(&stage.tell(Input::Message(ToParticipant::SpoolUntil { recording: TAKE, until }))));
+    let index = SampleIndex(48_000);
+    let packet = Packet { segment: SEGMENT, index, samples: 960, opus: vec![31 << 3] };
+    stage.tell(Input::Captured(CaptureEvent::Packet { packet, captured_at: ClockNs(1_000_000_000) }));
+    assert!(!complete(&stage.after(1_000)), "a second of it is still missing");
+    let packet = Packet { segment: SEGMENT, index: SampleIndex(105_600), samples: 960, opus: vec![31 << 3] };
+    stage.tell(Input::Captured(CaptureEvent::Packet { packet, captured_at: ClockNs(2_200_000_000) }));
+    assert!(complete(&stage.after(1_000)));
+}
+
+#[test]
+fn a_microphone_that_is_gone_says_so_itself() {
+    let mut stage = Stage::linked();
+    stage.tell(Input::Message(ToParticipant::SpoolFrom { recording: TAKE, from: ClockNs(0) }));
+    stage.packet();
+    let until = ClockNs(1_000_000_000);
+    stage.tell(Input::Message(ToParticipant::SpoolUntil { recording: TAKE, until }));
+    assert!(!complete(&stage.after(60_000)), "time alone proves nothing");
+    stage.tell(Input::Captured(CaptureEvent::Quiet { until: ClockNs(1_050_000_000) }));
+    assert!(!complete(&stage.after(1_000)));
+    stage.tell(Input::Captured(CaptureEvent::Quiet { until: ClockNs(50_000_000_000) }));
+    assert!(complete(&stage.after(1_000)));
+}
+
+#[test]
+fn what_an_earlier_start_kept_is_not_all_as_long_as_the_recording_may_run() {
+    let mut store = TestStore::default();
+    let earlier = SegmentKey { epoch: WakeEpoch(0), segment: SegmentId(0) };
+    let packet = Packet { segment: earlier, index: SampleIndex(0), samples: 960, opus: vec![31 << 3] };
+    store.append(TAKE, &packet).unwrap();
+    let mut stage = Stage { end: ParticipantEnd::new(ClockNs(0), ADA, store, true, true), now_ms: 0 };
+    for _ in 0..50 {
+        stage.packet();
+    }
+    let told = stage.tell(Input::Linked { id: None });
+    assert!(!complete(&told), "this start has heard something, too");
+    let told = stage.tell(Input::Message(ToParticipant::SpoolFrom { recording: TAKE, from: ClockNs(0) }));
+    assert!(!complete(&told));
+    assert_eq!(inventories(&told)[0].held.len(), 2);
+
+    let mut store = TestStore::default();
+    store.append(TAKE, &packet).unwrap();
+    let mut stage = Stage { end: ParticipantEnd::new(ClockNs(0), ADA, store, true, true), now_ms: 0 };
+    stage.packet();
+    stage.tell(Input::Linked { id: None });
+    let over = ToParticipant::SpoolUntil { recording: TAKE, until: ClockNs(0) };
+    assert!(complete(&stage.tell(Input::Message(over))), "it was over before this start");
+    stage.tell(Input::LinkClosed);
+    assert!(complete(&stage.tell(Input::Linked { id: None })), "and is so for good");
+}
+
+#[test]
+fn a_hole_that_is_measured_after_everything_was_safe_is_told_all_the_same() {
+    let mut stage = Stage::linked();
+    stage.tell(Input::Message(ToParticipant::SpoolFrom { recording: TAKE, from: ClockNs(0) }));
+    stage.packet();
+    let durable = ToParticipant::Durable { recording: TAKE, ranges: vec![], complete: true };
+    stage.tell(Input::Message(durable));
+    assert_eq!(inventories(&stage.after(1_000)), [] as [&Inventory; 0]);
+    let range = IndexRange { segment: SEGMENT, from: SampleIndex(960), to: SampleIndex(48_000) };
+    let hole = Hole { range, cause: roomtone_protocol::metadata::GapCause::CaptureStall };
+    stage.tell(Input::Captured(CaptureEvent::Hole(hole)));
+    assert_eq!(inventories(&stage.after(1_000))[0].holes, [hole]);
 }

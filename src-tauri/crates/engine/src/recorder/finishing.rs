@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use roomtone_packets::{Described, MapStretch, Record};
+use roomtone_packets::{Described, Interval, IntervalEdge, MapStretch, Record};
 use roomtone_protocol::channel::{Command, ToParticipant};
 use roomtone_protocol::{ClockNs, CommandId, ErrorReport, ParticipantId, RecordingId, SAMPLE_RATE};
 use roomtone_recorder::{Journal, JournalError, TrackClock};
@@ -175,4 +175,19 @@ pub fn last_audio(journal: &Journal, maps: &[(ParticipantId, MapStretch)]) -> Op
     });
     let frame = ends.max()?;
     Some(ClockNs(i64::try_from(i128::from(frame) * 1_000_000_000 / i128::from(SAMPLE_RATE)).ok()?))
+}
+
+/// Nobody stopped it: the end that its file is given is noted, so that what people bring later does not move it.
+///
+/// # Errors
+/// If the journal cannot be written.
+pub fn note_end(journal: &mut Journal, end: Option<ClockNs>) -> Result<(), JournalError> {
+    let edges = &journal.notes().intervals;
+    let (Some(start), Some(end)) = (edges.first().copied(), end) else { return Ok(()) };
+    if edges.iter().any(|edge| edge.edge == IntervalEdge::Stop) || end <= start.at {
+        return Ok(());
+    }
+    let wall_ns = start.wall_ns + (end.0 - start.at.0);
+    journal.note(&Record::Interval(Interval { edge: IntervalEdge::Stop, at: end, wall_ns }))?;
+    journal.sync()
 }

@@ -2,6 +2,7 @@
 //! becomes outputs.
 
 mod finishing;
+mod found;
 mod going_on;
 mod input;
 mod output;
@@ -25,7 +26,7 @@ use roomtone_protocol::{ClockNs, ParticipantId, RecordingId};
 use roomtone_recorder::BackfillInput;
 use roomtone_session::{Input as RoomInput, Output as RoomOutput, Path, Room};
 
-pub use finishing::{last_audio, note_maps};
+pub use finishing::{last_audio, note_end, note_maps};
 pub use going_on::GoingOn;
 pub use input::{FinalizeFailure, Finished, Input, Moment, Setup};
 pub use output::{Desk, Output};
@@ -208,7 +209,13 @@ impl RecorderEnd {
 
     fn member(&mut self, desk: &mut dyn Desk, participant: ParticipantId, change: MemberChange) {
         match change {
-            MemberChange::Joined | MemberChange::Returned => self.presence(participant, Path::Relay, true),
+            MemberChange::Joined | MemberChange::Returned => {
+                // Whoever is back at the door may bring what they said since: that is waited for.
+                for track in self.takes.values_mut().filter_map(|take| take.tracks.get_mut(&participant)) {
+                    track.left = false;
+                }
+                self.presence(participant, Path::Relay, true);
+            }
             MemberChange::Away => self.presence(participant, Path::Relay, false),
             // Who is still connected here did not leave: the relay only ran out of patience.
             MemberChange::Left if self.links.contains_key(&participant) => {

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use roomtone_packets::{Coverage, Record};
 use roomtone_protocol::channel::{Inventory, ToParticipant};
-use roomtone_protocol::{ClockNs, ParticipantId, RecordingId};
+use roomtone_protocol::{ClockNs, ParticipantId, RecordingId, SegmentKey};
 use roomtone_recorder::BackfillInput;
 
 use super::take::{Line, OpenTake, Repair, TakeTrack};
@@ -24,6 +24,10 @@ const MOST_REMEMBERED: usize = 4_096;
 pub struct Reopened {
     /// When it ended, on this run's timeline clock.
     pub until: ClockNs,
+    /// Whether its measurements were made on this run's timeline clock: the computer has not been booted since.
+    pub same_clock: bool,
+    /// The segments whose maps were decided.
+    pub mapped: BTreeSet<(ParticipantId, SegmentKey)>,
     /// Its pauses, on the same clock: from, until; None where it ended while it was paused.
     pub cuts: Vec<(ClockNs, Option<ClockNs>)>,
     /// Whose channels, in order.
@@ -75,7 +79,8 @@ impl RecorderEnd {
         let mut take = OpenTake::new(recording, reopened.until);
         take.until = Some(reopened.until);
         take.cuts = reopened.cuts;
-        take.repair = Some(Repair { moved_at: self.now.clock, changed: false });
+        let Reopened { same_clock, mapped, .. } = reopened;
+        take.repair = Some(Repair { moved_at: self.now.clock, changed: false, same_clock, mapped });
         take.channels = reopened.channels;
         for (participant, coverage, vouched) in reopened.tracks {
             let track = TakeTrack { durable: coverage.clone(), received: coverage, vouched, ..TakeTrack::default() };
@@ -86,7 +91,11 @@ impl RecorderEnd {
             let known = self.tracks.get(&participant).map(super::track::Track::records).unwrap_or_default();
             let link = self.links.get(&participant).map(|link| link.generation);
             let Some(take) = self.takes.get_mut(&recording) else { return };
-            known.into_iter().for_each(|record| take.append(desk, participant, record));
+            for record in known {
+                if take.has_use_for(participant, &record) {
+                    take.append(desk, participant, record);
+                }
+            }
             if let (Some(link), Some(track)) = (link, take.tracks.get_mut(&participant)) {
                 track.announced = Some(Line { generation: link, settling: false }.told(reopened.until));
                 track.backfill.handle(BackfillInput::LinkUp);

@@ -1,9 +1,9 @@
 //! A recording from Record until its journal is whole.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use roomtone_packets::{Coverage, Record};
-use roomtone_protocol::{ClockNs, ParticipantId, RecordingId};
+use roomtone_protocol::{ClockNs, ParticipantId, RecordingId, SegmentKey};
 use roomtone_recorder::{Backfill, RecordingHeader};
 
 use super::Desk;
@@ -45,6 +45,10 @@ pub(super) struct Repair {
     pub(super) moved_at: ClockNs,
     /// The file would be another one now.
     pub(super) changed: bool,
+    /// What is measured now is on the clock that the recording was made on.
+    pub(super) same_clock: bool,
+    /// The segments whose maps were decided when its file was made.
+    pub(super) mapped: BTreeSet<(ParticipantId, SegmentKey)>,
 }
 
 /// What a journal is still to be told.
@@ -138,6 +142,17 @@ impl OpenTake {
         !self.failed && self.repair.is_none()
     }
 
+    /// Whether something that is known of a track belongs to its journal. Of a recording that is over, what was decided
+    /// stays decided, and instants of another boot's clock would put its samples anywhere.
+    pub(super) fn has_use_for(&self, participant: ParticipantId, record: &Record) -> bool {
+        let Some(repair) = &self.repair else { return true };
+        match record {
+            Record::MapStretch(map) => repair.same_clock && !repair.mapped.contains(&(participant, map.segment)),
+            Record::ClockExchange(_) => repair.same_clock,
+            _ => true,
+        }
+    }
+
     /// Opens its journal, as soon as the disk has time.
     pub(super) fn open(&mut self, desk: &mut dyn Desk, header: RecordingHeader) {
         self.write(desk, Owed::Open(Box::new(header)));
@@ -215,7 +230,7 @@ impl Owed {
 mod tests {
     use super::*;
     use roomtone_protocol::channel::Inventory;
-    use roomtone_protocol::{IndexRange, SampleIndex, SegmentId, SegmentKey, WakeEpoch};
+    use roomtone_protocol::{IndexRange, SampleIndex, SegmentId, WakeEpoch};
     use roomtone_recorder::BackfillInput;
 
     const ADA: ParticipantId = ParticipantId::from_bytes([1; 16]);

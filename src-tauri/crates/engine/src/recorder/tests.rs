@@ -1,3 +1,4 @@
+mod presence;
 mod repair;
 
 use std::collections::BTreeSet;
@@ -324,7 +325,8 @@ fn a_beginning_that_was_told_by_a_bad_measurement_is_told_again() {
         [ToParticipant::SpoolFrom { from, .. }] => Some(from.0 / 1_000_000),
         _ => None,
     };
-    assert_eq!(from(&begun), Some(200));
+    // It began at 0; half of the 400 ms may be anybody's, and nothing shows how much of that is waiting.
+    assert!(from(&begun).is_some_and(|from| (-1_000..=0).contains(&from)), "{begun:?}");
     let told: Vec<_> = (1..8).filter_map(|n| from(&stage.tell(exchange(400 + 50 * n, 401 + 50 * n)))).collect();
     assert!(told.last().is_some_and(|last| last.abs() <= 20), "{told:?}");
 }

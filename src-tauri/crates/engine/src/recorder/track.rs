@@ -281,7 +281,9 @@ impl RecorderEnd {
             return;
         }
         let on = Line { generation: link.generation, settling: track.compared <= SETTLING };
-        let to_participant = |at| track.clock.to_participant(at);
+        // Wherever an instant lies within what is known: what it keeps is kept.
+        let earliest = |at| track.clock.to_participant_at_the_earliest(at);
+        let latest = |at| track.clock.to_participant_at_the_latest(at);
         for take in self.takes.values_mut() {
             let recording = take.recording;
             let Some(told) = take.tracks.get_mut(&participant) else { continue };
@@ -292,7 +294,7 @@ impl RecorderEnd {
                     told.announced = Some(on.told(take.from));
                     told.backfill.handle(BackfillInput::LinkUp);
                 }
-            } else if let Some(from) = on.due(told.announced, || to_participant(take.from)) {
+            } else if let Some(from) = on.due(told.announced, || earliest(take.from)) {
                 if new_link {
                     told.backfill.handle(BackfillInput::LinkUp);
                 }
@@ -305,19 +307,19 @@ impl RecorderEnd {
                     let news = (link.generation, until.is_some());
                     let known = told.cuts_announced.get_mut(cut as usize);
                     if known.as_deref() != Some(&news)
-                        && let Some(from) = to_participant(from)
+                        && let Some(from) = latest(from)
                     {
                         match known {
                             Some(known) => *known = news,
                             None => told.cuts_announced.push(news),
                         }
-                        let until = until.and_then(to_participant);
+                        let until = until.and_then(earliest);
                         let message = ToParticipant::SpoolCut { recording, cut, from, until };
                         self.outputs.push_back(Output::Send { to: participant, message });
                     }
                 }
             }
-            if let Some(until) = on.due(told.end_announced, || take.until.and_then(to_participant)) {
+            if let Some(until) = on.due(told.end_announced, || take.until.and_then(latest)) {
                 told.end_announced = Some(on.told(until));
                 let message = ToParticipant::SpoolUntil { recording, until };
                 self.outputs.push_back(Output::Send { to: participant, message });
@@ -341,7 +343,9 @@ impl RecorderEnd {
     /// Into the journals of all recordings that the track takes part in.
     pub(super) fn journal_track(&mut self, desk: &mut dyn Desk, participant: ParticipantId, record: &Record) {
         for take in self.takes.values_mut().filter(|take| !take.failed && take.tracks.contains_key(&participant)) {
-            take.append(desk, participant, record.clone());
+            if take.has_use_for(participant, record) {
+                take.append(desk, participant, record.clone());
+            }
         }
     }
 }

@@ -57,6 +57,8 @@ pub(super) struct Course {
     /// Microseconds by which the last node lay behind a nominal rate, and its skew.
     late: f64,
     skew: f64,
+    /// Microseconds by which the map lies off what was measured at the last node.
+    off: f64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -85,6 +87,7 @@ impl Course {
             position: 0,
             late: 0.0,
             skew: 0.0,
+            off: 0.0,
         }
     }
 
@@ -218,9 +221,11 @@ impl Course {
         let begins = self.pace.is_none();
         let Some(pace) = self.pace.or_else(|| self.begin(node, &place, offset)) else { return false };
         let (next_pace, rate) = self.follow(pace, node, &place);
+        let position = self.position + i128::from(node.0 - self.decided_to.0) * rate;
+        let off = us(place.position - position);
         let is_copied = |pace: Pace| matches!(pace, Pace::Nominal { shifting: false, .. });
         if begins || !(is_copied(pace) && is_copied(next_pace)) {
-            let (residual_ns, uncertainty_ns) = place.quality();
+            let (residual_ns, uncertainty_ns) = place.quality(self.off.abs().max(off.abs()));
             decided.push(MapStretch {
                 segment: self.segment,
                 from: self.decided_to,
@@ -231,7 +236,8 @@ impl Course {
                 uncertainty_ns,
             });
         }
-        self.position += i128::from(node.0 - self.decided_to.0) * rate;
+        self.position = position;
+        self.off = off;
         self.decided_to = node;
         self.pace = Some(next_pace);
         self.late = place.late();

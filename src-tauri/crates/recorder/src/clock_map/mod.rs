@@ -116,11 +116,32 @@ impl TrackClock {
     /// An instant of the recorder's clock on the participant's, in the newest epoch. None before the first exchange.
     #[must_use]
     pub fn to_participant(&self, at: ClockNs) -> Option<ClockNs> {
+        let (offset, _) = self.towards_participant(at)?;
+        Some(ClockNs(at.0.saturating_sub(offset)))
+    }
+
+    /// The earliest instant of the participant's clock that an instant of the recorder's can be, as far as is known; the
+    /// first exchanges of a link may have waited for seconds.
+    #[must_use]
+    pub fn to_participant_at_the_earliest(&self, at: ClockNs) -> Option<ClockNs> {
+        let (offset, doubt) = self.towards_participant(at)?;
+        Some(ClockNs(at.0.saturating_sub(offset).saturating_sub(doubt)))
+    }
+
+    /// The latest one.
+    #[must_use]
+    pub fn to_participant_at_the_latest(&self, at: ClockNs) -> Option<ClockNs> {
+        let (offset, doubt) = self.towards_participant(at)?;
+        Some(ClockNs(at.0.saturating_sub(offset).saturating_add(doubt)))
+    }
+
+    /// Recorder's clock minus participant's at an instant of the recorder's, and how far that may be off, in nanoseconds.
+    fn towards_participant(&self, at: ClockNs) -> Option<(i64, i64)> {
         let newest = self.newest.keys().next_back().into_iter().chain(self.epochs.keys().next_back()).max()?;
         let offset = self.epochs.get(newest)?;
         // The offset hardly changes while it lasts: what holds there, holds for the instant itself.
         let near = ClockNs(at.0.saturating_sub(offset.base()?));
-        offset.at(near).map(|offset| ClockNs(at.0.saturating_sub(offset)))
+        Some((offset.at(near)?, offset.doubt(near)?))
     }
 
     /// An instant of the participant's clock of an epoch on the recorder's. None before the first exchange.

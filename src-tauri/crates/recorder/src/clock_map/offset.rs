@@ -16,6 +16,9 @@ const TAILS: Tails = Tails { above: 3.0, below: 3.0 };
 /// minutes.
 const LEAST_HOLDS_S: f64 = 300.0;
 
+/// Standard errors that chance hardly ever exceeds: where less than this is stated, one map in a few hundred lies.
+pub(super) const DOUBTED: f64 = 3.0;
+
 /// The participant's clock of one epoch against the recorder's.
 #[derive(Debug, Clone)]
 pub(super) struct Offset {
@@ -51,6 +54,14 @@ pub(super) struct OffsetFit {
     pub(super) asymmetry: f64,
 }
 
+impl OffsetFit {
+    /// How far the offset may be off, in microseconds. Half of the least round trip can hide in a path that is longer one
+    /// way, queues can all have waited on the same side, and the rest is chance.
+    pub(super) fn doubt(&self) -> f64 {
+        self.asymmetry + self.bias + DOUBTED * self.fit.state.error()
+    }
+}
+
 impl Default for Offset {
     fn default() -> Self {
         Self { origin: None, drift: Drift::new(TAILS), least: Least::default(), one_clock: false }
@@ -81,6 +92,11 @@ impl Offset {
     pub(super) fn at(&self, at: ClockNs) -> Option<i64> {
         let fit = self.fit(self.seconds(at))?;
         Some(self.base()?.saturating_add((fit.fit.state.offset * 1e3).round() as i64))
+    }
+
+    /// How far that may be off, in nanoseconds.
+    pub(super) fn doubt(&self, at: ClockNs) -> Option<i64> {
+        self.fit(self.seconds(at)).map(|fit| (fit.doubt() * 1e3).round() as i64)
     }
 
     /// What is known at an instant, in seconds since the first exchange. None before that.

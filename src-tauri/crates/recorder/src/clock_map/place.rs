@@ -3,7 +3,7 @@
 use roomtone_protocol::{ClockNs, SAMPLE_RATE, SampleIndex};
 
 use super::anchors::{Anchors, AnchorsFit};
-use super::offset::{Offset, OffsetFit};
+use super::offset::{DOUBTED, Offset, OffsetFit};
 use crate::stretch::ONE;
 use crate::timeline::TimelineFrame;
 
@@ -13,6 +13,10 @@ const SIGNIFICANT: f64 = 4.0;
 
 /// The same for a skew, which two lucky measurements can feign where a path is bad; what is missed shows in the position.
 const SIGNIFICANT_SKEW: f64 = 6.0;
+
+/// How many times the usual standard error may be the truth where the scatter of the anchors is not known yet: time
+/// stamps come 5 ms late now and then, ten times what is assumed, and one of four or five of them bends the line.
+const FEW: f64 = 4.0;
 
 /// A skew that is not looked at before it has had an effect, in parts per million.
 const UNSEEN_SKEW_PPM: f64 = 5.0;
@@ -34,6 +38,8 @@ pub(super) struct Place {
     skew_error: f64,
     /// Standard error of the position, in microseconds.
     error: f64,
+    /// The same as it is told: of few anchors, one that came late counts for much.
+    told_error: f64,
     /// What queues that all wait in one direction can have moved it, in microseconds.
     bias: f64,
     /// Spread of the measurements, in microseconds.
@@ -65,6 +71,7 @@ impl Place {
             skew: device.skew + clock.skew + device.skew * clock.skew * 1e-6,
             skew_error: device.skew_error().hypot(clock.skew_error()),
             error: device.error().hypot(clock.error()),
+            told_error: (device.error() * if on_device.spread > 0.0 { 1.0 } else { FEW }).hypot(clock.error()),
             bias: between.bias,
             spread: on_device.spread.hypot(between.spread),
             asymmetry: between.asymmetry,
@@ -97,11 +104,15 @@ impl Place {
         self.skew.abs() > doubt.max(UNSEEN_SKEW_PPM)
     }
 
-    /// What goes to the stretch: spread, and uncertainty, in nanoseconds.
-    pub(super) fn quality(&self) -> (u32, u32) {
+    /// What goes to the stretch: spread of the measurements, and how far the map may lie from the truth at most, in
+    /// nanoseconds. `off`: how far it lies from the measured place, in microseconds, because corrections are slow.
+    ///
+    /// Half of the least round trip can hide in a path that is longer one way, queues can all have waited on the same
+    /// side, and the rest is chance.
+    pub(super) fn quality(&self, off: f64) -> (u32, u32) {
         // Floats that are too large become the largest integer.
         let ns = |us: f64| (us * 1e3).round() as u32;
-        (ns(self.spread), ns(self.asymmetry + self.error))
+        (ns(self.spread), ns(self.asymmetry + self.bias + DOUBTED * self.told_error + off.abs()))
     }
 
     /// The timeline frame that begins closest.

@@ -70,7 +70,8 @@ fn a_bad_path_and_a_sound_server_that_jitters_stay_under_a_millisecond() {
     println!("start {:.0} µs, rest {:.0} µs", start * 1e6, rest * 1e6);
     assert!(start < 0.002 && rest < 0.001, "{start} {rest}");
     let last = run.decided.last().unwrap();
-    assert!((30_000_000..33_000_000).contains(&last.uncertainty_ns), "{last:?}");
+    // Half of an empty round trip, and what queues leave open.
+    assert!((30_000_000..36_000_000).contains(&last.uncertainty_ns), "{last:?}");
     assert!((200_000..5_000_000).contains(&last.residual_ns), "{last:?}");
 }
 

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use roomtone_disk::{Reserve, is_full};
-use roomtone_engine::{FinalizeFailure, Finished, HostEvent, RecorderInput, last_audio, note_maps};
-use roomtone_packets::{Interval, IntervalEdge, MapStretch, Record};
+use roomtone_engine::{FinalizeFailure, Finished, HostEvent, RecorderInput, last_audio, note_end, note_maps};
+use roomtone_packets::MapStretch;
 use roomtone_protocol::metadata::Metadata;
-use roomtone_protocol::{ClockNs, ErrorReport, ParticipantId, RecordingId};
+use roomtone_protocol::{ErrorReport, ParticipantId, RecordingId};
 use roomtone_recorder::{BitDepth, ChannelSpec, FinalizeError, FinalizeOptions, Journal, JournalError, TakeSettings};
 use roomtone_storage::{Job, PublishEvent, Publisher};
 
@@ -293,18 +293,6 @@ fn write(journal: &mut Journal, grown: Option<Grown>, work: &Work) -> Result<Met
     finished.hash()?;
     folder::write_metadata(&work.folder, version, &finished.metadata)?;
     Ok(finished.metadata)
-}
-
-/// Nobody stopped it: the end that its file is given is noted, so that what people bring later does not move it.
-fn note_end(journal: &mut Journal, end: Option<ClockNs>) -> Result<(), JournalError> {
-    let edges = &journal.notes().intervals;
-    let (Some(start), Some(end)) = (edges.first().copied(), end) else { return Ok(()) };
-    if edges.iter().any(|edge| edge.edge == IntervalEdge::Stop) || end <= start.at {
-        return Ok(());
-    }
-    let wall_ns = start.wall_ns + (end.0 - start.at.0);
-    journal.note(&Record::Interval(Interval { edge: IntervalEdge::Stop, at: end, wall_ns }))?;
-    journal.sync()
 }
 
 fn software() -> String {

@@ -1,5 +1,7 @@
 //! Somebody comes back with a spool after the file was made.
 
+use roomtone_protocol::channel::Anchor;
+
 use super::*;
 
 /// A recording of Ada's first second that is over, and of which nothing arrived.
@@ -30,12 +32,24 @@ fn ada_returns(room: &mut Stage) {
 
 /// What the journal holds of Ada.
 fn reopened(ranges: &[IndexRange], vouched: bool) -> Input {
+    reopened_with(ranges, vouched, true, BTreeSet::new())
+}
+
+/// The same, of this boot of the computer or not, with maps of these segments.
+fn reopened_with(
+    ranges: &[IndexRange],
+    vouched: bool,
+    same_clock: bool,
+    mapped: BTreeSet<(ParticipantId, SegmentKey)>,
+) -> Input {
     let mut coverage = Coverage::default();
     for &range in ranges {
         coverage.insert(range);
     }
     let result = Reopened {
         until: ClockNs(1_000_000_000),
+        same_clock,
+        mapped,
         cuts: vec![],
         channels: vec![ADA],
         tracks: vec![(ADA, coverage, vouched)],
@@ -154,4 +168,33 @@ fn the_end_of_the_program_ends_a_repair_with_what_came() {
     room.tell(Input::Shutdown { drain: Duration::ZERO, stop: None });
     assert!(room.after(100).contains(&Output::FinalizeAgain { recording: TAKE }));
     assert!(!room.end.is_over(), "the file is being made");
+}
+
+#[test]
+fn what_was_decided_stays_and_instants_of_another_boot_are_not_mixed_in() {
+    let measured = |same_clock: bool| {
+        let mut room = over();
+        ada_returns(&mut room);
+        room.say(holds(48_000, true));
+        room.desk.notes.clear();
+        room.tell(reopened_with(&[], false, same_clock, BTreeSet::from([(ADA, SEGMENT)])));
+        for _ in 0..100 {
+            room.after(1_000);
+            room.compare();
+            let index = SampleIndex(room.now_ms.unsigned_abs() * 48);
+            room.say(ToRecorder::Anchor(Anchor { segment: SEGMENT, index, at: ClockNs(room.now_ms * 1_000_000) }));
+            room.tell(bulk(0, 960));
+        }
+        let count = |wanted: fn(&Record) -> bool| room.desk.notes.iter().filter(|note| wanted(note)).count();
+        (
+            count(|note| matches!(note, Record::ClockExchange(_))),
+            count(|note| matches!(note, Record::MapStretch(_))),
+            count(|note| matches!(note, Record::Segment(_))),
+        )
+    };
+    let (exchanges, maps, segments) = measured(true);
+    assert!(exchanges > 0 && segments > 0);
+    assert_eq!(maps, 0, "its map was decided when the file was made");
+    let (exchanges, maps, segments) = measured(false);
+    assert!((exchanges, maps) == (0, 0) && segments > 0);
 }

@@ -1,0 +1,96 @@
+//! What is left of a host's program that died: what the next one finds, and goes on with.
+
+use roomtone_disk::Cut;
+use roomtone_engine::{GoingOn, RecorderInput};
+use roomtone_protocol::RecordingId;
+
+use super::World;
+use super::making::finished;
+use crate::clocks::MachineClock;
+use crate::desk::Beside;
+
+impl World {
+    /// The disk is lost with all that was on it.
+    pub(super) fn wiped(&mut self) {
+        self.host.disk.wipe();
+        for truth in self.truth.recordings.values_mut() {
+            truth.wiped = true;
+        }
+    }
+
+    /// The computer loses power. When it has booted again, its clock begins anew.
+    pub(super) fn power_cut(&mut self, torn: bool) {
+        let cut = if torn { Cut::Torn { seed: self.random.bits() } } else { Cut::Dropped };
+        self.host.disk.power_cut(cut);
+        self.host.clock = MachineClock::any(&mut self.random);
+    }
+
+    /// What an earlier start left is brought to its end, or goes on.
+    pub(super) fn recover(&mut self) {
+        self.host.disk.bury();
+        let left = self.truth.recordings.iter().filter(|(_, truth)| !truth.wiped && truth.cancelled.is_none());
+        let left: Vec<RecordingId> = left.map(|(&recording, _)| recording).collect();
+        let mut journals = Vec::new();
+        for recording in left {
+            let beside = *self.host.disk.beside(recording);
+            match beside {
+                Beside { made: Some(gapless), completed: false, submitted, .. } => {
+                    let finished = finished(gapless);
+                    let (title, notes) = (None, None);
+                    self.tell_host(RecorderInput::FoundTake { recording, title, notes, finished, submitted });
+                    if submitted {
+                        self.comes_through(recording);
+                    }
+                }
+                Beside { made: None, .. } if self.host.disk.holds(recording) => journals.push(recording),
+                Beside { made: None, .. } => {
+                    // It died before the disk had heard of it.
+                    let truth = self.truth.recordings.get_mut(&recording).expect("of the list");
+                    truth.wiped = true;
+                }
+                Beside { .. } => {}
+            }
+            if let Beside { submitted: true, repairing: true, .. } = *self.host.disk.beside(recording) {
+                self.tell_host(RecorderInput::FoundRepair { recording });
+            }
+        }
+        let goes_on = self.goes_on(&journals);
+        for recording in journals.into_iter().filter(|&other| Some(other) != goes_on) {
+            if let Some(truth) = self.truth.recordings.get_mut(&recording) {
+                truth.orphaned = Some(self.now);
+            }
+            self.tell_host(RecorderInput::FoundJournal { recording });
+        }
+    }
+
+    /// The newest recording in progress, if the recorder was not away for longer than the grace time.
+    fn goes_on(&mut self, journals: &[RecordingId]) -> Option<RecordingId> {
+        let moment = self.host.moment(self.now);
+        let config = self.host.config();
+        let in_progress = journals.iter().filter_map(|&recording| {
+            let journal = self.host.disk.open_found(recording)?;
+            let going_on = GoingOn::of(&journal, moment).expect("a disk that works")?;
+            config.goes_on(going_on.continued.last_there, moment.clock).then_some((going_on, journal))
+        });
+        let (going_on, journal) = in_progress.max_by_key(|(going_on, _)| going_on.continued.last_there)?;
+        let recording = going_on.continued.recording;
+        if self.host.disk.lost_words {
+            self.is_what_is_written(recording, &going_on);
+        }
+        self.host.disk.adopt(recording, journal);
+        self.tell_host(RecorderInput::GoingOn(Box::new(going_on)));
+        Some(recording)
+    }
+
+    /// What was agreed to while the disk stalled, and died with the program, never was.
+    fn is_what_is_written(&mut self, recording: RecordingId, going_on: &GoingOn) {
+        let numbers = &self.numbers;
+        let Some(truth) = self.truth.recordings.get_mut(&recording) else { return };
+        truth.channels = going_on.continued.channels.iter().map(|who| numbers[who]).collect();
+        (truth.until, truth.by_rule) = (None, false);
+        truth.pauses.truncate(going_on.cuts.len());
+        if let (Some(pause), Some((_, None))) = (truth.pauses.last_mut(), going_on.cuts.last()) {
+            pause.1 = None;
+        }
+    }
+}
