@@ -14,9 +14,9 @@
 //! A channel is gapless on evidence only: nothing is missing, and the participant's complete inventory says so.
 
 use roomtone_packets::{Coverage, RangeSet};
-use roomtone_protocol::ClockNs;
 use roomtone_protocol::channel::Inventory;
 use roomtone_protocol::metadata::{Gap, GapCause};
+use roomtone_protocol::{ClockNs, SegmentKey};
 
 use crate::journal::TrackNotes;
 use crate::render::{Piece, pieces_of};
@@ -159,8 +159,13 @@ impl Account<'_> {
                 });
             match (goodbye, next) {
                 (Some(goodbye), _) => {
-                    // Who vanished first and said goodbye later may have captured something in between.
-                    let from = if vouched { end } else { goodbye };
+                    // Who vanished first and said goodbye later may have captured something in between, and so may a
+                    // run of their program whose place nobody knows.
+                    let between =
+                        |&other: &SegmentKey| other > piece.segment && next.is_none_or(|next| other < next.segment);
+                    let unplaced = evidence.notes.segments.keys().any(between);
+                    let spoken = speaks_of(evidence.notes.inventory.as_ref(), piece);
+                    let from = if vouched && spoken && !unplaced { end } else { goodbye };
                     self.close(from, until, GapCause::Left);
                 }
                 (None, Some(next)) => {
@@ -210,6 +215,12 @@ pub(crate) fn captured_end(piece: &Piece, evidence: &Evidence<'_>) -> u64 {
 pub(crate) fn vouches_for(inventory: Option<&Inventory>, piece: &Piece) -> bool {
     inventory
         .is_some_and(|inventory| inventory.complete || inventory.held.iter().any(|range| range.segment > piece.segment))
+}
+
+/// Whether the participant said anything of what this run of their program captured. One that left before it was told of
+/// the recording has kept nothing, and nobody knows what there was.
+fn speaks_of(inventory: Option<&Inventory>, piece: &Piece) -> bool {
+    inventory.is_some_and(|inventory| inventory.held.iter().any(|range| range.segment.epoch == piece.segment.epoch))
 }
 
 #[cfg(test)]

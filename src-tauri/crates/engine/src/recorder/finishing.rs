@@ -183,11 +183,38 @@ pub fn last_audio(journal: &Journal, maps: &[(ParticipantId, MapStretch)]) -> Op
 /// If the journal cannot be written.
 pub fn note_end(journal: &mut Journal, end: Option<ClockNs>) -> Result<(), JournalError> {
     let edges = &journal.notes().intervals;
-    let (Some(start), Some(end)) = (edges.first().copied(), end) else { return Ok(()) };
-    if edges.iter().any(|edge| edge.edge == IntervalEdge::Stop) || end <= start.at {
+    let (Some(start), Some(at)) = (edges.first().copied(), end.and_then(|end| end_of(edges, end))) else {
         return Ok(());
-    }
-    let wall_ns = start.wall_ns + (end.0 - start.at.0);
-    journal.note(&Record::Interval(Interval { edge: IntervalEdge::Stop, at: end, wall_ns }))?;
+    };
+    let wall_ns = start.wall_ns + (at.0 - start.at.0);
+    journal.note(&Record::Interval(Interval { edge: IntervalEdge::Stop, at, wall_ns }))?;
     journal.sync()
+}
+
+/// The end of a recording that nobody stopped and whose newest audio ends at `end`. It lies behind everything that was
+/// agreed on: who was paused, and brings what was said before that only later, was not stopped before the pause.
+fn end_of(edges: &[Interval], end: ClockNs) -> Option<ClockNs> {
+    let stopped = edges.iter().any(|edge| edge.edge == IntervalEdge::Stop);
+    let agreed = edges.iter().map(|edge| edge.at).max().filter(|_| !stopped)?;
+    let begun = edges.first().is_some_and(|start| end.max(agreed) > start.at);
+    begun.then_some(end.max(agreed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recording_that_nobody_stopped_ends_behind_its_last_pause() {
+        use IntervalEdge::{Pause, Resume, Start, Stop};
+        let edges = |edges: &[(IntervalEdge, i64)]| -> Vec<Interval> {
+            edges.iter().map(|&(edge, at)| Interval { edge, at: ClockNs(at), wall_ns: at }).collect()
+        };
+        let end = |told: &[(IntervalEdge, i64)], audio| end_of(&edges(told), ClockNs(audio)).map(|end| end.0);
+        assert_eq!(end(&[(Start, 10)], 50), Some(50));
+        assert_eq!(end(&[(Start, 10)], 5), None, "nothing was recorded");
+        assert_eq!(end(&[(Start, 10), (Pause, 60)], 50), Some(60), "the rest lies in spools");
+        assert_eq!(end(&[(Start, 10), (Pause, 60), (Resume, 70)], 90), Some(90));
+        assert_eq!(end(&[(Start, 10), (Stop, 60)], 90), None, "somebody did");
+    }
 }

@@ -210,6 +210,19 @@ fn who_leaves_and_comes_back_was_away_in_between() {
 }
 
 #[test]
+fn a_run_of_which_nothing_was_kept_is_vouched_for_by_nobody() {
+    // It came back at 5 s, was never told of the recording, and said goodbye at 8 s.
+    Case::new()
+        .segment(A, -1.0, None)
+        .segment(key(2, 0), 5.0, None)
+        .arrived(A, 0.0, 4.0)
+        .inventory(&[(A, 0.0, 4.0)], true)
+        .left(4.0)
+        .left(8.0)
+        .shows(&[(4.0, 5.0, Left), (5.0, 8.0, UnknownExtent), (8.0, 10.0, Left)], 3.0, false);
+}
+
+#[test]
 fn a_goodbye_just_before_a_return_is_not_the_returns_own() {
     Case::new()
         .segment(key(1, 0), 0.0, None)
