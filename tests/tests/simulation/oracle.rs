@@ -21,6 +21,9 @@ use file::{Channel, Recorded};
 /// beyond that.
 const BOUND_NS: f64 = 1e6;
 
+/// A frame: a file begins at a whole one.
+const FRAME_NS: f64 = 1e9 / 48e3;
+
 /// How far before that, 2 ms: time stamps of the first anchors are late by milliseconds, and there are few of them.
 const START_BOUND_NS: f64 = 2e6;
 
@@ -98,7 +101,7 @@ impl Figures {
             return bound;
         }
         self.worst_of_stated = self.worst_of_stated.max((error - bound) / stated.max(1.0));
-        bound + stated
+        bound + stated + FRAME_NS
     }
 }
 
@@ -144,6 +147,8 @@ fn channel_is_true(
     figures: &mut Figures,
 ) {
     let truth = &world.truth.people[person];
+    // What a host that died measured last may have died with it.
+    let kept = world.truth.recordings[&recording].orphaned.is_none();
     let middle = |from: True, to: True| recorded.frame(True((from.0 + to.0) / 2));
     let edge = if truth.calm_path { SEAM_NS } else { UNCALM_SEAM_NS };
     let mut absent = 0;
@@ -170,7 +175,7 @@ fn channel_is_true(
             Some((placed, stated)) => {
                 let error = (placed - recorded.frame(said.from)).abs() / 48e3 * 1e9;
                 let late = said.index >= channel.first(said.segment) + KNOWN_SAMPLES;
-                let sharp = truth.calm_path && truth.is_measured(said.from, MEASURED);
+                let sharp = kept && truth.calm_path && truth.is_measured(said.from, MEASURED);
                 let allowed = figures.error(error, stated, late, sharp);
                 assert!(error <= allowed, "{} is {:.3} ms away; {:.3} are allowed", what(), error / 1e6, allowed / 1e6);
                 let slack = allowed * 48e3 / 1e9;
@@ -190,7 +195,8 @@ fn channel_is_true(
             None => {
                 figures.missing += 1;
                 figures.slow += u64::from(excuses.of(said) == Some(Excuse::Slow));
-                let near = channel.ledger.gaps.iter().filter(|gap| touches(gap, here, SLACK_FRAMES));
+                let slack = SLACK_FRAMES + channel.stated(said.segment, said.index) * 48e3 / 1e9;
+                let near = channel.ledger.gaps.iter().filter(|gap| touches(gap, here, slack));
                 let causes: Vec<_> = near.map(|gap| gap.cause).collect();
                 let Some(excuse) = excuses.of(said) else {
                     panic!(

@@ -33,6 +33,13 @@ impl Channel {
         self.notes.segments.get(&segment).map_or(0, |segment| segment.first.0)
     }
 
+    /// What the journal says that nobody can know about the place of a sample, there or not, in nanoseconds.
+    pub(super) fn stated(&self, segment: SegmentKey, index: u64) -> f64 {
+        let stretches = self.notes.stretches.get(&segment).map_or(&[][..], |stretches| &stretches[..]);
+        let stretch = stretches.iter().rev().find(|stretch| stretch.from.0 <= index).or(stretches.first());
+        stretch.map_or(0.0, |stretch| f64::from(stretch.uncertainty_ns))
+    }
+
     pub(super) fn read(journal: &Journal, spec: &ChannelSpec, open_end: Option<ClockNs>) -> Self {
         let timeline = Timeline::new(&journal.notes().intervals, open_end);
         let notes = journal.track(spec.participant).cloned().unwrap_or_default();
