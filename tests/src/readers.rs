@@ -163,12 +163,15 @@ pub fn sox_from(path: &Path, samples: As, second: u64) -> Reading {
 /// As [`sox`].
 #[must_use]
 pub fn sox_size(path: &Path) -> (u64, u64, u64) {
-    let told = |what: &str| {
-        let text =
-            String::from_utf8_lossy(&stdout("sox", Command::new("sox").args(["--i", what]).arg(path))).into_owned();
-        text.trim().parse().unwrap_or_else(|_| panic!("sox --i {what} says {text}"))
+    // All at once: sox looks for chunks behind the samples each time, and reads its way there.
+    let text = String::from_utf8_lossy(&stdout("sox", Command::new("sox").arg("--i").arg(path))).into_owned();
+    let told = |what: &str, before: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(what)?.split_once(": ")).map(|(_, value)| value);
+        let words = line.map(|line| line.split(before).next().unwrap_or(line).split_whitespace());
+        let number = words.and_then(|words| words.last()?.parse().ok());
+        number.unwrap_or_else(|| panic!("sox --i says no {what}: {text}"))
     };
-    (told("-c"), told("-r"), told("-s"))
+    (told("Channels", "\n"), told("Sample Rate", "\n"), told("Duration", " samples"))
 }
 
 /// libsndfile's reading.

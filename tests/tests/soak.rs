@@ -9,7 +9,7 @@ use roomtone_tests::signal::Speaker;
 use roomtone_tests::{Chance, Deadline, Host, Outcome, PATIENCE, Program, Stage, memory_mb, now_unix_ms, open_files};
 
 /// Length of a run; `ROOMTONE_SOAK_HOURS` asks for another, also for a part of an hour.
-const HOURS: f64 = 1.0 / 60.0;
+const HOURS: f64 = 1.0 / 120.0;
 /// Those who stay.
 const RESIDENTS: [&str; 2] = ["Ada", "Ben"];
 /// Those who come and go. They are known by then: a room remembers its people.
