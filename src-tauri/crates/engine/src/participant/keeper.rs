@@ -44,6 +44,8 @@ struct Wanted {
     hidden: Coverage,
     /// All of the complete inventory is durable at the recorder.
     durable: bool,
+    /// [`Keeper::newly_over`] has told that nothing more comes.
+    over: bool,
 }
 
 impl Wanted {
@@ -153,7 +155,7 @@ impl<S: PacketStore> Keeper<S> {
             None => {
                 let (cuts, hidden) = (Cuts::default(), Coverage::default());
                 self.ended.remove(&recording);
-                self.wanted.insert(recording, Wanted { from, until: None, cuts, hidden, durable: false });
+                self.wanted.insert(recording, Wanted { from, until: None, cuts, hidden, durable: false, over: false });
             }
         }
         let Some(wanted) = self.wanted.get(&recording) else { return Ok(()) };
@@ -169,6 +171,8 @@ impl<S: PacketStore> Keeper<S> {
     pub(super) fn keep_until(&mut self, recording: RecordingId, until: ClockNs) {
         if let Some(wanted) = self.wanted.get_mut(&recording) {
             wanted.until = Some(until);
+            // The inventory that answers this tells it.
+            wanted.over = self.heard_until.is_some_and(|end| wanted.ended_by(end));
             wanted.hide(&self.times);
         } else if self.spool.recordings().contains(&recording) {
             self.ended.insert(recording);
@@ -198,6 +202,18 @@ impl<S: PacketStore> Keeper<S> {
             }
         }
         Ok(())
+    }
+
+    /// Recordings that have just had all that they can want. Stop waits for nothing else, where nothing is missing.
+    pub(super) fn newly_over(&mut self) -> Vec<RecordingId> {
+        let heard_until = self.heard_until;
+        let over = |wanted: &Wanted| !wanted.over && heard_until.is_some_and(|end| wanted.ended_by(end));
+        let mut newly = Vec::new();
+        for (&recording, wanted) in self.wanted.iter_mut().filter(|(_, wanted)| over(wanted)) {
+            wanted.over = true;
+            newly.push(recording);
+        }
+        newly
     }
 
     /// The recordings that an inventory is due for.

@@ -132,6 +132,9 @@ impl<S: PacketStore> ParticipantEnd<S> {
         if self.over {
             return;
         }
+        for recording in self.keeper.newly_over() {
+            self.send_inventory(recording, false);
+        }
         if self.second_at <= now {
             self.second_at = ClockNs(now.0.saturating_add(INVENTORY_NS));
             self.second();

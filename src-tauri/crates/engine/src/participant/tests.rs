@@ -372,8 +372,8 @@ fn who_could_not_run_for_a_while_does_not_know_yet_what_the_microphone_heard_mea
     stage.tell(Input::Captured(CaptureEvent::Packet { packet, captured_at: ClockNs(1_000_000_000) }));
     assert!(!complete(&stage.after(1_000)), "a second of it is still missing");
     let packet = Packet { segment: SEGMENT, index: SampleIndex(105_600), samples: 960, opus: vec![31 << 3] };
-    stage.tell(Input::Captured(CaptureEvent::Packet { packet, captured_at: ClockNs(2_200_000_000) }));
-    assert!(complete(&stage.after(1_000)));
+    let proof = Input::Captured(CaptureEvent::Packet { packet, captured_at: ClockNs(2_200_000_000) });
+    assert!(complete(&stage.tell(proof)), "at once: Stop waits for it");
 }
 
 #[test]
@@ -386,8 +386,7 @@ fn a_microphone_that_is_gone_says_so_itself() {
     assert!(!complete(&stage.after(60_000)), "time alone proves nothing");
     stage.tell(Input::Captured(CaptureEvent::Quiet { until: ClockNs(1_050_000_000) }));
     assert!(!complete(&stage.after(1_000)));
-    stage.tell(Input::Captured(CaptureEvent::Quiet { until: ClockNs(50_000_000_000) }));
-    assert!(complete(&stage.after(1_000)));
+    assert!(complete(&stage.tell(Input::Captured(CaptureEvent::Quiet { until: ClockNs(50_000_000_000) }))), "at once");
 }
 
 #[test]
