@@ -8,6 +8,9 @@ use crate::signal::{
 /// Marks of one channel lie on one line, to half a millisecond: nothing is dropped, doubled or stretched.
 const STEADY: f64 = 24.0;
 
+/// Frames at a recording's begin in which a second is not looked for: filters reach that far.
+const EDGE: f64 = 48.0;
+
 /// Likeness of 20 ms to their source: the codec keeps up 0.98 everywhere, and what a decoder makes up for a lost packet
 /// falls below this within a few milliseconds.
 const REAL: f64 = 0.9;
@@ -51,7 +54,7 @@ impl Truth {
             let (channel, name) = (&wav.channels[index], person.name);
             assert_eq!(outcome.channel(index)["missing_frames"], 0, "{name}: {}", outcome.channel(index));
             let marks = read_time_code(channel, person.speaker);
-            let (origin, second) = person.line(&marks).unwrap_or_else(|error| panic!("{name}: {error}"));
+            let origin = person.line(&marks).unwrap_or_else(|error| panic!("{name}: {error}"));
             // As many whole seconds as there is room for between the source's begin and the end of the file.
             let heard = wav.frames() as f64 - origin.max(0.0);
             let (found, room) = (marks.len() as f64, (heard / SAMPLE_RATE as f64).floor());
@@ -62,7 +65,7 @@ impl Truth {
             assert!(error_ms.abs() <= person.tolerance_ms, "{name} is {error_ms:+.2} ms from the truth");
             for (other, source) in people.iter().zip(&sources) {
                 let found = if other.name == name && person.clock_ppm > 0.0 {
-                    let (heard, said) = laid_over(channel, &marks, source, SAMPLE_RATE as f64 / second);
+                    let (heard, said) = second_by_second(channel, &marks, source);
                     best_match(&heard, &said)
                 } else {
                     best_match(channel, source)
@@ -77,10 +80,10 @@ impl Truth {
         }
     }
 
-    /// Where the source begins in the recording, and the frames that a second of it takes.
-    fn line(&self, marks: &[Mark]) -> Result<(f64, f64), String> {
+    /// Where the source begins in the recording.
+    fn line(&self, marks: &[Mark]) -> Result<f64, String> {
         if self.clock_ppm == 0.0 {
-            return Ok((constant_offset(marks, STEADY)?, SAMPLE_RATE as f64));
+            return constant_offset(marks, STEADY);
         }
         let (origin, second) = steady_line(marks, STEADY)?;
         let ppm = (second / SAMPLE_RATE as f64 - 1.0) * 1e6;
@@ -88,7 +91,7 @@ impl Truth {
         if ppm.abs() > self.clock_ppm {
             return Err(format!("a second of the source takes {second:.2} frames"));
         }
-        Ok((origin, second))
+        Ok(origin)
     }
 
     /// Every 20 ms of every channel are what was said at that time: nothing was filled in by guessing.
@@ -108,4 +111,19 @@ impl Truth {
             assert!(weakest.likeness > REAL, "{name}: {weakest:?} was not said");
         }
     }
+}
+
+/// The seconds of a source that another one follows, and what was recorded of them. A device whose clock wanders is
+/// followed from node to node of its map, so that each second has a length of its own.
+fn second_by_second(channel: &[f32], marks: &[Mark], source: &[f32]) -> (Vec<f32>, Vec<f32>) {
+    let (mut heard, mut said) = (Vec::new(), Vec::new());
+    // What lies at the very beginning is not whole.
+    let whole = |pair: &&[Mark]| pair[1].second == pair[0].second + 1 && pair[0].frame >= EDGE;
+    for pair in marks.windows(2).filter(whole) {
+        let rate = SAMPLE_RATE as f64 / (pair[1].frame - pair[0].frame);
+        let (heard_then, said_then) = laid_over(channel, &pair[..1], source, rate);
+        heard.extend(heard_then);
+        said.extend(said_then);
+    }
+    (heard, said)
 }
