@@ -13,8 +13,11 @@ const RECORDED_MS: u64 = 20_000;
 const PACKET: usize = 960;
 /// Bits a second that participants use unless told otherwise.
 const BITRATE: i32 = 128_000;
-/// What a recording may be worse than the same codec by itself, in dB.
-const WORSE_DB: f64 = 0.3;
+/// What a recording's spectrum may be farther from the source's than the same codec by itself brings it, in dB.
+const FARTHER_DB: f64 = 0.1;
+/// What its signal-to-noise ratio may be worse. A map's slope changes from node to node; a second that is laid over its
+/// source at one rate is microseconds off then, which nobody hears and this sees.
+const NOISIER_DB: f64 = 1.0;
 /// Where packets begin in the source is chance in a recording, and worth some tenths of a dB: the codec by itself is as
 /// good as it is at the worst of these, in frames.
 const PACKETS_BEGIN: [usize; 4] = [0, 240, 480, 720];
@@ -99,8 +102,8 @@ fn keeps_what_the_codec_keeps(people: &[Person]) {
             .unwrap();
         let found = Quality::of(&heard, &said);
         println!("{name}: {found:?}, over {seconds} s");
-        assert!(found.snr_db >= codec.snr_db - WORSE_DB, "{name}: {found:?}, the codec alone {codec:?}");
-        assert!(found.distance_db <= codec.distance_db + WORSE_DB, "{name}: {found:?}, the codec alone {codec:?}");
+        assert!(found.snr_db >= codec.snr_db - NOISIER_DB, "{name}: {found:?}, the codec alone {codec:?}");
+        assert!(found.distance_db <= codec.distance_db + FARTHER_DB, "{name}: {found:?}, the codec alone {codec:?}");
     }
 }
 
