@@ -24,6 +24,9 @@ const SECOND: u64 = 48_000 * 2 * 3;
 /// Until clocks are known well enough to put the first frame down, and some more.
 const SETTLING: Duration = Duration::from_secs(120);
 
+/// How long nobody listens: what is said in it is what has to come back.
+const OUTAGE: Duration = Duration::from_secs(3);
+
 /// Where the host keeps a recording.
 fn folder(stage: &Stage, recording: &str) -> PathBuf {
     stage.data_dir("host").join("recordings").join(recording)
@@ -150,7 +153,7 @@ fn a_repair_after_stop_patches_what_is_there() {
     // What Ada says while the host is away is on her disk only, and her program dies before anybody asks for it.
     first.program.kill().unwrap();
     drop(first);
-    std::thread::sleep(Duration::from_secs(3));
+    std::thread::sleep(OUTAGE);
     ada.kill().unwrap();
     drop(ada);
     let mut host = stage.host(&[]);
