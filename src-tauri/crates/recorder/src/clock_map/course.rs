@@ -102,6 +102,7 @@ impl Course {
     }
 
     /// Samples before this one have their frames for good.
+    #[cfg(test)]
     pub(super) fn decided_to(&self) -> SampleIndex {
         self.decided_to
     }

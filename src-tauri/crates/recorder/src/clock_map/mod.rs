@@ -181,8 +181,8 @@ impl TrackClock {
 
     /// Samples of a segment before this one have their frames for good; those from it on must not be rendered into
     /// anything that is to last. None as long as nothing is decided.
-    #[must_use]
-    pub fn decided_to(&self, segment: SegmentKey) -> Option<SampleIndex> {
+    #[cfg(test)]
+    fn decided_to(&self, segment: SegmentKey) -> Option<SampleIndex> {
         self.decided.get(&segment)?;
         self.courses.get(&segment).map(Course::decided_to)
     }
