@@ -74,18 +74,31 @@ class Watcher(dbus.service.Object):
                 label = str(properties.get("label", "")).replace("_", "")
                 yield {"id": int(number), "label": label, "enabled": bool(properties.get("enabled", True))}
 
+    def is_there(self):
+        return self.item is not None and self.bus.name_has_owner(self.item[0])
+
     def look(self):
-        if self.item is None or not self.bus.name_has_owner(self.item[0]):
+        if not self.is_there():
             return {"item": None}
-        return {"item": {"icon": str(self.property("IconName")), "menu": list(self.entries())}}
+        try:
+            return {"item": {"icon": str(self.property("IconName")), "menu": list(self.entries())}}
+        except dbus.DBusException:
+            if self.is_there():
+                raise
+            return {"item": None}
 
     def click(self, label):
         for entry in self.entries():
             if entry["label"] == label and entry["enabled"]:
-                self.menu().Event(
-                    dbus.Int32(entry["id"]), "clicked", dbus.String("", variant_level=1), dbus.UInt32(0),
-                    dbus_interface=MENU, timeout=TIMEOUT_S,
-                )
+                try:
+                    self.menu().Event(
+                        dbus.Int32(entry["id"]), "clicked", dbus.String("", variant_level=1), dbus.UInt32(0),
+                        dbus_interface=MENU, timeout=TIMEOUT_S,
+                    )
+                except dbus.DBusException:
+                    # An app that was told to quit may be gone before it answers.
+                    if self.is_there():
+                        raise
                 return {"clicked": True}
         return {"error": f"no item {label!r} that is on: {list(self.entries())}"}
 
