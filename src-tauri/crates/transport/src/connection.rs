@@ -36,8 +36,9 @@ use webrtc::peer_connection::{
     SettingEngineBuilder,
 };
 
+use crate::attention::Attention;
 use crate::media::{self, OutgoingTrack};
-use crate::repeating::Repeating;
+use crate::runtime::LinkRuntime;
 use crate::{addresses, random, sdp};
 
 /// Payload type of Opus in our offers; what browsers use too.
@@ -124,6 +125,7 @@ pub(crate) struct Connection {
     reports: mpsc::Receiver<Report>,
     /// Events that came while something else was waited for.
     early: VecDeque<ConnectionEvent>,
+    attention: Arc<Attention>,
     runtime: Handle,
 }
 
@@ -203,8 +205,9 @@ impl Connection {
         let (reporter, reports) = mpsc::channel(EVENT_QUEUE);
         let handler = Reporter { reports: reporter, has_channel: AtomicBool::new(false) };
         let runtime = webrtc::runtime::default_runtime().ok_or(ConnectionError::NoRuntime)?;
+        let attention = Arc::new(Attention::default());
         let library = PeerConnectionBuilder::new()
-            .with_runtime(Arc::new(Repeating(runtime)))
+            .with_runtime(Arc::new(LinkRuntime::new(runtime, Arc::clone(&attention))))
             .with_media_engine(engine)
             .with_interceptor_registry(interceptors)
             .with_setting_engine(settings)
@@ -213,7 +216,8 @@ impl Connection {
             .with_data_channel_send_buffer_limit(SEND_BUFFER_BYTES)
             .build()
             .await?;
-        Ok(Self { library: Arc::new(library), reports, early: VecDeque::new(), runtime: Handle::current() })
+        let library = Arc::new(library);
+        Ok(Self { library, reports, early: VecDeque::new(), attention, runtime: Handle::current() })
     }
 
     /// Our offer, with the candidates that are known quickly.
@@ -259,6 +263,11 @@ impl Connection {
                 Report::Gathered => {}
             }
         }
+    }
+
+    /// How soon what comes in is looked at.
+    pub(crate) fn attention(&self) -> Arc<Attention> {
+        Arc::clone(&self.attention)
     }
 
     /// Closes the connection and waits until its driver has ended.

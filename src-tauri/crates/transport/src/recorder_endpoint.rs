@@ -145,6 +145,12 @@ impl RecorderEndpoint {
         }
     }
 
+    /// Runs a task on this endpoint's thread, for what goes on from its links without waiting: passing on what came wakes
+    /// nobody there.
+    pub fn run(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.runtime.spawn(task);
+    }
+
     /// Tasks alive on this endpoint's thread; for tests and diagnosis.
     #[must_use]
     pub fn media_tasks(&self) -> usize {

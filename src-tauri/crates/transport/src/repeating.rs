@@ -7,19 +7,15 @@
 //! record's sequence number makes the second one harmless (RFC 6347, section 4.1.2.6), a fifth becomes a twenty-fifth,
 //! and the two kilobytes a second that control needs become four. Audio has its own repetition and is left alone.
 
-use std::future::Future;
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use roomtone_protocol::ClockNs;
 use tokio::sync::mpsc;
-use webrtc::runtime::{
-    AsyncInterval, AsyncTcpListener, AsyncTcpStream, AsyncUdpSocket, JoinHandle, RecvMeta, Runtime, Transmit,
-};
+use webrtc::runtime::{AsyncUdpSocket, RecvMeta, Runtime, Transmit};
 
 /// Between a datagram and its repetition. Packets are lost in groups, when a queue is full or a radio link fades for some
 /// milliseconds; and half a round trip is soon enough.
@@ -32,13 +28,9 @@ const WAITING: usize = 8;
 /// First bytes of DTLS among all that shares a socket (RFC 7983, section 7).
 const DTLS: std::ops::RangeInclusive<u8> = 20..=63;
 
-/// The library's runtime with sockets that repeat.
-#[derive(Debug)]
-pub(crate) struct Repeating(pub(crate) Arc<dyn Runtime>);
-
 /// A socket that sends what must arrive twice.
 #[derive(Debug)]
-struct RepeatingSocket {
+pub(crate) struct RepeatingSocket {
     socket: Arc<dyn AsyncUdpSocket>,
     later: mpsc::Sender<Repetition>,
 }
@@ -50,6 +42,15 @@ struct Repetition {
     destination: SocketAddr,
     source: Option<IpAddr>,
     contents: Vec<u8>,
+}
+
+impl RepeatingSocket {
+    /// Around a socket; what goes once more is sent by a task on this runtime.
+    pub(crate) fn new(socket: Arc<dyn AsyncUdpSocket>, runtime: &Arc<dyn Runtime>) -> Self {
+        let (later, due) = mpsc::channel(WAITING);
+        runtime.spawn(Box::pin(repeat(socket.clone(), due))).detach();
+        Self { socket, later }
+    }
 }
 
 impl AsyncUdpSocket for RepeatingSocket {
@@ -101,75 +102,17 @@ async fn repeat(socket: Arc<dyn AsyncUdpSocket>, mut due: mpsc::Receiver<Repetit
     }
 }
 
-impl Runtime for Repeating {
-    fn wrap_udp_socket(&self, socket: std::net::UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
-        let socket = self.0.wrap_udp_socket(socket)?;
-        let (later, due) = mpsc::channel(WAITING);
-        self.0.spawn(Box::pin(repeat(socket.clone(), due))).detach();
-        Ok(Arc::new(RepeatingSocket { socket, later }))
-    }
-
-    fn spawn(&self, future: Pin<Box<dyn Future<Output = ()> + Send>>) -> Box<dyn JoinHandle> {
-        self.0.spawn(future)
-    }
-
-    fn spawn_reactor(&self, size: usize, future: Pin<Box<dyn Future<Output = ()> + Send>>) -> Box<dyn JoinHandle> {
-        self.0.spawn_reactor(size, future)
-    }
-
-    fn wrap_tcp_listener(&self, listener: std::net::TcpListener) -> io::Result<Arc<dyn AsyncTcpListener>> {
-        self.0.wrap_tcp_listener(listener)
-    }
-
-    fn connect_tcp<'a>(
-        &'a self,
-        remote: SocketAddr,
-    ) -> Pin<Box<dyn Future<Output = io::Result<Arc<dyn AsyncTcpStream>>> + Send + 'a>> {
-        self.0.connect_tcp(remote)
-    }
-
-    fn resolve_host<'a>(
-        &'a self,
-        host: &'a str,
-    ) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'a>> {
-        self.0.resolve_host(host)
-    }
-
-    fn now(&self) -> std::time::Instant {
-        self.0.now()
-    }
-
-    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'static>> {
-        self.0.sleep(duration)
-    }
-
-    fn interval(&self, period: Duration) -> Box<dyn AsyncInterval> {
-        self.0.interval(period)
-    }
-
-    fn block_on(&self, future: Pin<Box<dyn Future<Output = ()> + '_>>) {
-        self.0.block_on(future);
-    }
-
-    fn yield_now(&self) -> Pin<Box<dyn Future<Output = ()> + Send + 'static>> {
-        self.0.yield_now()
-    }
-
-    fn name(&self) -> &'static str {
-        self.0.name()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[tokio::test]
     async fn handshake_and_messages_go_twice_and_audio_goes_once() {
-        let runtime = Repeating(webrtc::runtime::default_runtime().unwrap());
+        let runtime = webrtc::runtime::default_runtime().unwrap();
         let there = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         let to = there.local_addr().unwrap();
-        let socket = runtime.wrap_udp_socket(std::net::UdpSocket::bind("127.0.0.1:0").unwrap()).unwrap();
+        let here = runtime.wrap_udp_socket(std::net::UdpSocket::bind("127.0.0.1:0").unwrap()).unwrap();
+        let socket = RepeatingSocket::new(here, &runtime);
         // A STUN request, a handshake record, data of the channel, RTP, and something to know the end by.
         for first in [0x00, 22, 23, 0x80, 0x01] {
             socket.send_to(&[first, 7, 7], to).await.unwrap();

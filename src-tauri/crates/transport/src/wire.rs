@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use webrtc::data_channel::{DataChannel, DataChannelEvent};
 use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
 
+use crate::attention::Attention;
 use crate::connection::{Connection, ConnectionEvent};
 use crate::introduce::{acknowledged, parse};
 use crate::link::{EVENT_QUEUE, Link, LinkEvent, LinkSender, Peer, WireLanes};
@@ -92,6 +93,10 @@ pub(crate) fn start<E: End>(verified: Verified) -> (Link<E::Out, E::In>, LinkCon
     let over = CancellationToken::new();
     let doubt = Arc::new(Notify::new());
     let heard = Arc::new(AtomicI64::new(roomtone_clock::now().0));
+    let attention = connection.attention();
+    if takes_media {
+        attention.gather();
+    }
 
     let (media, asked_for) = track.map_or((None, None), |track| {
         let (media, media_rx) = mpsc::channel(MEDIA_QUEUE);
@@ -106,6 +111,7 @@ pub(crate) fn start<E: End>(verified: Verified) -> (Link<E::Out, E::In>, LinkCon
         events: events.clone(),
         clock: clock.clone(),
         heard: heard.clone(),
+        attention: Arc::clone(&attention),
         epoch: peer.epoch,
         pending: None,
     };
@@ -124,6 +130,7 @@ pub(crate) fn start<E: End>(verified: Verified) -> (Link<E::Out, E::In>, LinkCon
         place_id,
         events,
         clock,
+        attention,
         asks: E::ASKS,
         heard,
         doubt: doubt.clone(),
@@ -229,6 +236,7 @@ struct Reader<E: End> {
     clock: mpsc::Sender<ClockMessage>,
     /// The last sign of life, on the timeline clock.
     heard: Arc<AtomicI64>,
+    attention: Arc<Attention>,
     /// The member's.
     epoch: WakeEpoch,
     pending: Option<LinkEvent<E::In>>,
@@ -272,6 +280,7 @@ impl<E: End> Reader<E> {
             }
             // A pong that answers nothing of ours would bend the clock map; times in order are the least it must show.
             Sorted::Pong { t0, t1, t2 } if t0 <= now && t1 <= t2 => {
+                self.attention.answered();
                 self.pending = Some(LinkEvent::Exchange(ClockExchange { epoch: self.epoch, t0, t1, t2, t3: now }));
             }
             Sorted::Pong { .. } => tracing::debug!("an impossible clock answer is ignored"),
@@ -288,6 +297,7 @@ struct Supervisor<In> {
     place_id: Option<u8>,
     events: mpsc::Sender<LinkEvent<In>>,
     clock: mpsc::Sender<ClockMessage>,
+    attention: Arc<Attention>,
     asks: bool,
     heard: Arc<AtomicI64>,
     doubt: Arc<Notify>,
@@ -325,8 +335,11 @@ impl<In: Send + 'static> Supervisor<In> {
                 },
                 () = tokio::time::sleep(watch.until_due(roomtone_clock::now())) => {
                     let due = watch.due(roomtone_clock::now(), ClockNs(self.heard.load(Ordering::Relaxed)));
-                    if due.ask && self.clock.try_send(ClockMessage::Ping).is_err() {
-                        tracing::debug!("a clock question is left out: the link does not keep up");
+                    if due.ask {
+                        self.attention.await_answer();
+                        if self.clock.try_send(ClockMessage::Ping).is_err() {
+                            tracing::debug!("a clock question is left out: the link does not keep up");
+                        }
                     }
                     if due.dead {
                         tracing::info!("the other end has been silent for too long");
