@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
-use std::thread;
+use std::thread::{self, Thread};
 use std::time::Duration;
 
 use roomtone_clock::now;
@@ -19,6 +19,10 @@ use super::take::{Growing, GrownBytes};
 /// Records that may wait for a slow disk: at 50 packets a second, 32 people fill this in five seconds. What does not
 /// fit counts as not received and is asked for again.
 const QUEUE: usize = 8_192;
+
+/// What came meanwhile is written together: each packet by itself would wake the thread, which costs more than writing it.
+/// A program that is killed has that much less, until it is asked for again.
+const GATHER: Duration = Duration::from_millis(20);
 
 /// How often what is dirty goes to the disk for good.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
@@ -63,6 +67,7 @@ pub(super) enum Written {
 #[derive(Clone)]
 pub(super) struct Writer {
     jobs: SyncSender<Job>,
+    thread: Thread,
 }
 
 impl Writer {
@@ -77,8 +82,8 @@ impl Writer {
         // Unbounded and yet small: a few messages a track and second.
         let (tell, told) = mpsc::unbounded_channel();
         let writing = Writing { disk, journals: HashMap::new(), reserve, grown, tell, synced_ns: now().0 };
-        thread::Builder::new().name("journal".into()).spawn(move || writing.run(&queue))?;
-        Ok((Self { jobs }, told))
+        let thread = thread::Builder::new().name("journal".into()).spawn(move || writing.run(&queue))?.thread().clone();
+        Ok((Self { jobs, thread }, told))
     }
 
     /// Opens the journal of a new recording, and begins the take beside it; false if the disk is too far behind.
@@ -106,6 +111,8 @@ impl Writer {
     pub(super) fn close(&self, recording: RecordingId) -> Option<Closed> {
         let (done, closed) = oneshot::channel();
         self.jobs.send(Job::Close { recording, done }).ok()?;
+        // Somebody waits for it.
+        self.thread.unpark();
         closed.blocking_recv().ok()
     }
 
@@ -163,10 +170,14 @@ impl Writing {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
+            queue.try_iter().for_each(|job| self.work(job));
             let now = now().0;
             if u128::try_from(now - self.synced_ns).is_ok_and(|since| since >= SYNC_EVERY.as_nanos()) {
                 self.sync();
                 self.synced_ns = now;
+            }
+            if !self.journals.is_empty() {
+                thread::park_timeout(GATHER);
             }
         }
         self.sync();
