@@ -231,7 +231,7 @@ impl Engine {
         let participant = peer.participant;
         let outbox = Outbox::new(link.sender);
         let (inbox, mut events) = (self.parts.inbox.clone(), link.events);
-        tokio::spawn(async move {
+        self.parts.endpoint.run(async move {
             let mut open = true;
             while open {
                 let event = events.recv().await.unwrap_or(LinkEvent::Closed);
