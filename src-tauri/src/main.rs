@@ -35,6 +35,14 @@ fn main() -> ExitCode {
         .unwrap_or_else(|_| EnvFilter::new(format!("warn,webrtc=off,rtc=off,{usual}")));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 
+    let runtime = match roomtone_studio::runtime() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(%error, "the program cannot start");
+            return ExitCode::FAILURE;
+        }
+    };
+    tauri::async_runtime::set(runtime.handle().clone());
     // On Tauri's runtime, because the studio spawns its tasks where it is made.
     let opened = tauri::async_runtime::block_on(async { studio_backend::open() });
     let (studio, data_dir): (Shared, Option<PathBuf>) = match opened {

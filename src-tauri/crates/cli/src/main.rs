@@ -27,7 +27,7 @@ fn main() -> ExitCode {
     };
     start_log(arguments.common.debug);
     let output = Output::new(arguments.common.json);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match roomtone_studio::runtime() {
         Ok(runtime) => runtime,
         Err(error) => return output.fail(&settings::io_report("the program cannot start", &error)),
     };
