@@ -42,7 +42,7 @@ fn main() {
         let mut planar = Vec::new();
         let before = cpu_time();
         for from in (0..frames).step_by(BLOCK as usize) {
-            renderer.render_planar(FileFrame(from), FileFrame(from + BLOCK), &mut planar).expect("audio");
+            renderer.render_planar(FileFrame(from), FileFrame(from + BLOCK), 1, &mut planar).expect("audio");
             black_box(&planar);
         }
         per(cpu_time() - before)

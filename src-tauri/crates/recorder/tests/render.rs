@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use common::{Encoded, Memory, ONE, PACKET, SECOND, encode, key, recorded, segment, stretch, voice};
 use proptest::prelude::*;
 use roomtone_packets::{MapStretch, Packet, Record};
-use roomtone_recorder::{BitDepth, FileFrame, Journal, Renderer, Timeline, TrackNotes, TrackPlan};
+use roomtone_recorder::{BitDepth, FileFrame, Journal, PacketSource, Renderer, Timeline, TrackNotes, TrackPlan};
 
 /// Long enough for a seam of the decoding grid.
 const LONG: usize = 34 * 48_000;
@@ -312,4 +312,28 @@ fn a_later_segment_is_heard_from_its_start_on() {
     let out = rendered(&notes, &memory, 3 * SECOND);
     let likeness = common::correlation(&out[48_000 + 4_800..3 * 48_000 - 960], &tone[4_800..2 * 48_000 - 960]);
     assert!(likeness > 0.99, "{likeness}");
+}
+
+#[test]
+fn however_many_threads_share_the_channels_they_come_out_the_same() {
+    let mut memory = Memory::default();
+    SHORT_VOICE.packets.iter().for_each(|packet| memory.insert(packet));
+    let rendered = |threads: usize| {
+        let mut renderer = Renderer::new(timeline());
+        for channel in 0..5u64 {
+            let mut notes = notes(Vec::new());
+            let drifting = stretch(key(2, 0), 77, 37 * 48_000, 0, ONE + channel * 100_000);
+            notes.stretches.insert(key(2, 0), vec![drifting]);
+            let source = (channel != 3).then(|| Box::new(&memory) as Box<dyn PacketSource>);
+            renderer.push_channel(TrackPlan::new(&notes, &memory.coverage), source).unwrap();
+        }
+        let mut planar = Vec::new();
+        renderer.render_planar(FileFrame(36 * SECOND), FileFrame(END), threads, &mut planar).unwrap();
+        planar
+    };
+    let alone = rendered(1);
+    assert!(alone[0] != alone[1] && alone[3].iter().all(|sample| *sample == 0.0));
+    for threads in [0, 2, 3, 5, 8] {
+        assert!(rendered(threads) == alone, "{threads} threads");
+    }
 }

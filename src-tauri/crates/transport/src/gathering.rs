@@ -83,9 +83,7 @@ impl AsyncUdpSocket for GatheringSocket {
     }
 
     fn poll_send(&self, cx: &mut Context<'_>, transmit: &Transmit<'_>) -> Poll<io::Result<usize>> {
-        let send = || {
-            self.batch.try_send(UdpSockRef::from(&self.socket), transmit).map(|()| transmit.contents.len())
-        };
+        let send = || self.batch.try_send(UdpSockRef::from(&self.socket), transmit).map(|()| transmit.contents.len());
         let mut reactor = self.reactor();
         let mut sent = send();
         while matches!(&sent, Err(error) if error.kind() == ErrorKind::WouldBlock) {

@@ -19,6 +19,8 @@ mod plan;
 mod spectrum;
 
 use std::io;
+use std::panic::resume_unwind;
+use std::thread::{self, ScopedJoinHandle};
 
 use roomtone_packets::Packet;
 use roomtone_protocol::IndexRange;
@@ -109,7 +111,8 @@ impl<'a> Renderer<'a> {
     }
 
     /// Renders file frames `from..to` as one vector of floats a channel; ±1.0 is full scale. Frames behind the
-    /// recording's end are silent.
+    /// recording's end are silent. Channels are shared out among `threads`: one where the machine has other things to do,
+    /// more where somebody waits.
     ///
     /// # Errors
     /// [`RenderError::Read`]. The same range may be asked for again.
@@ -117,13 +120,33 @@ impl<'a> Renderer<'a> {
         &mut self,
         from: FileFrame,
         to: FileFrame,
+        threads: usize,
         planar: &mut Vec<Vec<f32>>,
     ) -> Result<(), RenderError> {
         planar.resize_with(self.channels.len(), Vec::new);
-        for (number, samples) in planar.iter_mut().enumerate() {
-            self.render_channel(number, from, to, samples)?;
+        let timeline = &self.timeline;
+        let render = |channels: &mut [ChannelReader<'a>], planar: &mut [Vec<f32>]| {
+            let mut both = channels.iter_mut().zip(planar);
+            both.try_for_each(|(channel, samples)| render_channel(timeline, channel, from, to, samples))
+        };
+        let each = self.channels.len().div_ceil(threads.max(1)).max(1);
+        if each < self.channels.len() {
+            let shared_out = thread::scope(|scope| {
+                let parts = self.channels.chunks_mut(each).zip(planar.chunks_mut(each));
+                let started = parts.map(|(channels, planar)| {
+                    thread::Builder::new().spawn_scoped(scope, move || render(channels, planar))
+                });
+                let started: Result<Vec<_>, io::Error> = started.collect();
+                let join = |part: ScopedJoinHandle<'_, _>| part.join().unwrap_or_else(|panic| resume_unwind(panic));
+                started.map(|parts| parts.into_iter().try_for_each(join))
+            });
+            match shared_out {
+                Ok(rendered) => return rendered,
+                // Then this one does it all.
+                Err(error) => tracing::debug!(%error, "there is no other thread to render on"),
+            }
         }
-        Ok(())
+        render(&mut self.channels, planar)
     }
 
     /// Renders file frames `from..to` of one channel.
@@ -137,14 +160,7 @@ impl<'a> Renderer<'a> {
         to: FileFrame,
         samples: &mut Vec<f32>,
     ) -> Result<(), RenderError> {
-        let fits = |frames: u64| usize::try_from(frames).expect("ranges fit in memory");
-        samples.clear();
-        samples.resize(fits(to.0.saturating_sub(from.0)), 0.0);
-        for piece in self.timeline.pieces(from, to) {
-            let start = fits(piece.file.0 - from.0);
-            self.channels[number].render(piece.timeline, &mut samples[start..start + fits(piece.frames)])?;
-        }
-        Ok(())
+        render_channel(&self.timeline, &mut self.channels[number], from, to, samples)
     }
 
     /// Renders file frames `from..to` as interleaved little-endian PCM.
@@ -153,9 +169,26 @@ impl<'a> Renderer<'a> {
     /// [`RenderError::Read`]. The same range may be asked for again.
     pub fn render(&mut self, from: FileFrame, to: FileFrame, depth: BitDepth) -> Result<Vec<u8>, RenderError> {
         let mut planar = Vec::new();
-        self.render_planar(from, to, &mut planar)?;
+        self.render_planar(from, to, 1, &mut planar)?;
         let mut bytes = vec![0; planar.iter().map(Vec::len).sum::<usize>() * depth.bytes()];
         interleave(&planar, depth, &mut bytes);
         Ok(bytes)
     }
+}
+
+fn render_channel(
+    timeline: &Timeline,
+    channel: &mut ChannelReader<'_>,
+    from: FileFrame,
+    to: FileFrame,
+    samples: &mut Vec<f32>,
+) -> Result<(), RenderError> {
+    let fits = |frames: u64| usize::try_from(frames).expect("ranges fit in memory");
+    samples.clear();
+    samples.resize(fits(to.0.saturating_sub(from.0)), 0.0);
+    for piece in timeline.pieces(from, to) {
+        let start = fits(piece.file.0 - from.0);
+        channel.render(piece.timeline, &mut samples[start..start + fits(piece.frames)])?;
+    }
+    Ok(())
 }

@@ -29,7 +29,9 @@ mod relayout;
 mod start;
 mod state;
 
+use std::num::NonZero;
 use std::path::PathBuf;
+use std::thread;
 
 use roomtone_packets::RangeSet;
 use roomtone_protocol::{ClockNs, ParticipantId, RecordingId};
@@ -261,7 +263,9 @@ impl Take {
         if self.saved.is_some_and(|saved| saved.frames > from) {
             self.save()?;
         }
-        self.renderer.render_planar(FileFrame(from), FileFrame(to), &mut self.planar)?;
+        // While it is recorded, the machine has a call to carry; at the end somebody waits.
+        let threads = if self.over { thread::available_parallelism().map_or(1, NonZero::get) } else { 1 };
+        self.renderer.render_planar(FileFrame(from), FileFrame(to), threads, &mut self.planar)?;
         let samples: usize = self.planar.iter().map(Vec::len).sum();
         self.bytes.resize(samples * self.settings.depth.bytes(), 0);
         interleave(&self.planar, self.settings.depth, &mut self.bytes);
