@@ -29,6 +29,9 @@ use crate::deadline::reached;
 use crate::outbox::Outbox;
 use crate::random;
 
+/// Inputs that are taken in one after the other before anything else is looked at.
+const BURST: usize = 256;
+
 /// How long the last words to everybody may take.
 const FLUSH: Duration = Duration::from_secs(2);
 
@@ -137,7 +140,11 @@ impl Engine {
         while !self.parts.end.is_over() {
             let deadline = self.parts.end.next_deadline();
             tokio::select! {
-                Some(input) = inbox.recv() => self.input(input),
+                Some(input) = inbox.recv() => {
+                    self.input(input);
+                    // Audio comes in bursts.
+                    (0..BURST).map_while(|_| inbox.try_recv().ok()).for_each(|input| self.input(input));
+                }
                 Some(written) = written.recv() => self.written(written),
                 Some(event) = published.recv() => self.published(event),
                 () = reached(deadline) => self.handle(RecorderInput::Tick),
