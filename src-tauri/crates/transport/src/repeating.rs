@@ -17,6 +17,8 @@ use roomtone_protocol::ClockNs;
 use tokio::sync::mpsc;
 use webrtc::runtime::{AsyncUdpSocket, RecvMeta, Runtime, Transmit};
 
+use crate::attention::Attention;
+
 /// Between a datagram and its repetition. Packets are lost in groups, when a queue is full or a radio link fades for some
 /// milliseconds; and half a round trip is soon enough.
 const LATER_NS: i64 = 30_000_000;
@@ -46,9 +48,9 @@ struct Repetition {
 
 impl RepeatingSocket {
     /// Around a socket; what goes once more is sent by a task on this runtime.
-    pub(crate) fn new(socket: Arc<dyn AsyncUdpSocket>, runtime: &Arc<dyn Runtime>) -> Self {
+    pub(crate) fn new(socket: Arc<dyn AsyncUdpSocket>, attention: Arc<Attention>, runtime: &Arc<dyn Runtime>) -> Self {
         let (later, due) = mpsc::channel(WAITING);
-        runtime.spawn(Box::pin(repeat(socket.clone(), due))).detach();
+        runtime.spawn(Box::pin(repeat(socket.clone(), attention, due))).detach();
         Self { socket, later }
     }
 }
@@ -91,10 +93,11 @@ impl AsyncUdpSocket for RepeatingSocket {
 }
 
 /// Sends what is due until the socket's owner is gone.
-async fn repeat(socket: Arc<dyn AsyncUdpSocket>, mut due: mpsc::Receiver<Repetition>) {
+async fn repeat(socket: Arc<dyn AsyncUdpSocket>, attention: Arc<Attention>, mut due: mpsc::Receiver<Repetition>) {
     while let Some(Repetition { at, destination, source, contents }) = due.recv().await {
-        let wait = u64::try_from(at.0 - roomtone_clock::now().0).unwrap_or(0);
-        tokio::time::sleep(Duration::from_nanos(wait)).await;
+        let now = roomtone_clock::now();
+        let wait = Duration::from_nanos(u64::try_from(at.0 - now.0).unwrap_or(0));
+        tokio::time::sleep(attention.at_a_look(now, wait)).await;
         let transmit = Transmit { destination, ecn: None, contents: &contents, segment_size: None, src_ip: source };
         if let Err(error) = std::future::poll_fn(|cx| socket.poll_send(cx, &transmit)).await {
             tracing::debug!(%error, "a datagram was not repeated");
@@ -112,7 +115,7 @@ mod tests {
         let there = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         let to = there.local_addr().unwrap();
         let here = runtime.wrap_udp_socket(std::net::UdpSocket::bind("127.0.0.1:0").unwrap()).unwrap();
-        let socket = RepeatingSocket::new(here, &runtime);
+        let socket = RepeatingSocket::new(here, Arc::default(), &runtime);
         // A STUN request, a handshake record, data of the channel, RTP, and something to know the end by.
         for first in [0x00, 22, 23, 0x80, 0x01] {
             socket.send_to(&[first, 7, 7], to).await.unwrap();

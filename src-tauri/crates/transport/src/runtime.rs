@@ -30,7 +30,7 @@ impl LinkRuntime {
 impl Runtime for LinkRuntime {
     fn wrap_udp_socket(&self, socket: std::net::UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
         let gathering = GatheringSocket::new(socket, Arc::clone(&self.attention))?;
-        Ok(Arc::new(RepeatingSocket::new(Arc::new(gathering), &self.library)))
+        Ok(Arc::new(RepeatingSocket::new(Arc::new(gathering), Arc::clone(&self.attention), &self.library)))
     }
 
     fn spawn(&self, future: Pin<Box<dyn Future<Output = ()> + Send>>) -> Box<dyn JoinHandle> {

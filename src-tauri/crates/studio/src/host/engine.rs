@@ -29,6 +29,9 @@ use crate::deadline::reached;
 use crate::outbox::Outbox;
 use crate::random;
 
+/// Links are looked at one after the other, all within milliseconds: their audio is taken in together.
+const GATHER: Duration = Duration::from_millis(10);
+
 /// Inputs that are taken in one after the other before anything else is looked at.
 const BURST: usize = 256;
 
@@ -71,6 +74,13 @@ pub(super) enum Input {
         free_bytes: u64,
     },
     Order(Order),
+}
+
+impl Input {
+    /// Whether it may wait for others like it.
+    fn is_audio(&self) -> bool {
+        matches!(self, Self::Link { event: LinkEvent::Media { .. } | LinkEvent::Bulk(_), .. })
+    }
 }
 
 /// What the host's owner wants.
@@ -141,8 +151,10 @@ impl Engine {
             let deadline = self.parts.end.next_deadline();
             tokio::select! {
                 Some(input) = inbox.recv() => {
+                    if input.is_audio() {
+                        tokio::time::sleep(GATHER).await;
+                    }
                     self.input(input);
-                    // Audio comes in bursts.
                     (0..BURST).map_while(|_| inbox.try_recv().ok()).for_each(|input| self.input(input));
                 }
                 Some(written) = written.recv() => self.written(written),
