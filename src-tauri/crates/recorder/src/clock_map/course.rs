@@ -57,8 +57,10 @@ pub(super) struct Course {
     /// Microseconds by which the last node lay behind a nominal rate, and its skew.
     late: f64,
     skew: f64,
-    /// Microseconds by which the map lies off what was measured at the last node.
-    off: f64,
+    /// How far the map may lie from the truth at the last node, in nanoseconds.
+    doubt_ns: u32,
+    /// What the newest stretch says of that.
+    stated_ns: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -87,7 +89,8 @@ impl Course {
             position: 0,
             late: 0.0,
             skew: 0.0,
-            off: 0.0,
+            doubt_ns: 0,
+            stated_ns: 0,
         }
     }
 
@@ -223,10 +226,17 @@ impl Course {
         let Some(pace) = self.pace.or_else(|| self.begin(node, &place, offset)) else { return false };
         let (next_pace, rate) = self.follow(pace, node, &place);
         let position = self.position + i128::from(node.0 - self.decided_to.0) * rate;
-        let off = us(place.position - position);
         let is_copied = |pace: Pace| matches!(pace, Pace::Nominal { shifting: false, .. });
-        if begins || !(is_copied(pace) && is_copied(next_pace)) {
-            let (residual_ns, uncertainty_ns) = place.quality(self.off.abs().max(off.abs()));
+        // Between two nodes nothing is less sure than at one of them.
+        let doubt_ns = place.uncertainty_ns(us(place.position - position));
+        let worst_ns = self.doubt_ns.max(doubt_ns);
+        let goes_on = !begins && is_copied(pace) && is_copied(next_pace);
+        if !goes_on || worst_ns > self.stated_ns {
+            let residual_ns = place.residual_ns();
+            // Said anew of a map that only goes on: with some room, so that it is not said at every node.
+            let room = if goes_on { (TOLERANCE_US * 1e3) as u32 } else { 0 };
+            let uncertainty_ns = worst_ns.saturating_add(room);
+            self.stated_ns = uncertainty_ns;
             decided.push(MapStretch {
                 segment: self.segment,
                 from: self.decided_to,
@@ -238,7 +248,7 @@ impl Course {
             });
         }
         self.position = position;
-        self.off = off;
+        self.doubt_ns = doubt_ns;
         self.decided_to = node;
         self.pace = Some(next_pace);
         self.late = place.late();
@@ -249,8 +259,10 @@ impl Course {
 
     /// The first decision: where the segment lies, and whether its device drifts.
     fn begin(&mut self, node: SampleIndex, place: &Place, offset: &Offset) -> Option<Pace> {
+        let first = Place::of(self.decided_to, &self.anchors, offset)?;
         if place.drifts(LAG_S) {
-            self.position = Place::of(self.decided_to, &self.anchors, offset)?.position;
+            self.position = first.position;
+            self.doubt_ns = first.uncertainty_ns(0.0);
             return Some(Pace::Drifting);
         }
         // At a nominal rate every sample tells where the segment lies: one in the middle of the first measurements does
@@ -260,6 +272,7 @@ impl Course {
         let best = if middle > node { Place::of(middle, &self.anchors, offset)? } else { place.clone() };
         let samples = i128::from(middle.max(node).0 - self.decided_to.0);
         self.position = (i128::from(best.nearest().0) - samples) << 32;
+        self.doubt_ns = first.uncertainty_ns(us(first.position - self.position));
         Some(self.nominal(&best))
     }
 
@@ -291,8 +304,10 @@ impl Course {
             + i128::from(self.decided_to.0 - last.from.0) * i128::from(last.frames_per_sample);
         let nominal = last.frames_per_sample == ONE && last.fraction == 0;
         let place = Place::of(self.decided_to, &self.anchors, offset);
+        self.stated_ns = last.uncertainty_ns;
         self.pace = place.map(|place| {
             self.late = place.late();
+            self.doubt_ns = place.uncertainty_ns(us(place.position - self.position));
             if nominal { self.nominal(&place) } else { Pace::Drifting }
         });
     }

@@ -104,15 +104,18 @@ impl Place {
         self.skew.abs() > doubt.max(UNSEEN_SKEW_PPM)
     }
 
-    /// What goes to the stretch: spread of the measurements, and how far the map may lie from the truth at most, in
-    /// nanoseconds. `off`: how far it lies from the measured place, in microseconds, because corrections are slow.
+    /// Spread of the measurements, in nanoseconds.
+    pub(super) fn residual_ns(&self) -> u32 {
+        ns(self.spread)
+    }
+
+    /// How far the map may lie from the truth here at most, in nanoseconds, where it lies `off` microseconds from the
+    /// measured place because corrections are slow.
     ///
     /// Half of the least round trip can hide in a path that is longer one way, queues can all have waited on the same
     /// side, and the rest is chance.
-    pub(super) fn quality(&self, off: f64) -> (u32, u32) {
-        // Floats that are too large become the largest integer.
-        let ns = |us: f64| (us * 1e3).round() as u32;
-        (ns(self.spread), ns(self.asymmetry + self.bias + DOUBTED * self.told_error + off.abs()))
+    pub(super) fn uncertainty_ns(&self, off: f64) -> u32 {
+        ns(self.asymmetry + self.bias + DOUBTED * self.told_error + off.abs())
     }
 
     /// The timeline frame that begins closest.
@@ -125,6 +128,11 @@ impl Place {
 pub(super) fn seconds_on_participant(index: SampleIndex, anchors: &Anchors, offset: &Offset, late: f64) -> f64 {
     let began = offset.seconds(ClockNs(anchors.captured_at().0));
     began + anchors.seconds(index) + late / 1e6
+}
+
+/// Microseconds as nanoseconds. Floats that are too large become the largest integer.
+fn ns(us: f64) -> u32 {
+    (us * 1e3).round() as u32
 }
 
 pub(super) fn clamp(value: i128) -> i64 {
