@@ -11,6 +11,7 @@ use roomtone_protocol::{SAMPLE_RATE, SampleIndex, SegmentKey};
 use super::anchors::Anchors;
 use super::offset::Offset;
 use super::place::{FRAMES_PER_US, Place, clamp, seconds_on_participant};
+use super::state::Rate;
 use crate::stretch::ONE;
 use crate::timeline::TimelineFrame;
 
@@ -39,6 +40,10 @@ const TOLERANCE_US: f64 = 150.0;
 /// can hear.
 const MOST_SLEW: i128 = (ONE / 10_000) as i128;
 
+/// How far a device that is opened again may run from how it ran before, in parts per million: it has become warmer, or
+/// its sound server corrects it in another way.
+const REOPENED_PPM: f64 = 20.0;
+
 /// Fastest device and clock that are believed, 1.2 % off.
 const MOST_SKEW_PPM: f64 = 12_000.0;
 
@@ -46,6 +51,9 @@ const MOST_SKEW_PPM: f64 = 12_000.0;
 #[derive(Debug, Clone)]
 pub(super) struct Course {
     segment: SegmentKey,
+    /// The device, and how fast it runs once that is known.
+    device: Device,
+    rate: Option<Rate>,
     anchors: Anchors,
     /// The newest sample known of.
     newest: SampleIndex,
@@ -61,6 +69,13 @@ pub(super) struct Course {
     doubt_ns: u32,
     /// What the newest stretch says of that.
     stated_ns: u32,
+}
+
+/// A device as its system calls it, and what it delivers a second.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Device {
+    name: String,
+    rate: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -82,6 +97,8 @@ impl Course {
     pub(super) fn new(segment: &Segment) -> Self {
         Self {
             segment: segment.segment,
+            device: Device { name: segment.device.clone(), rate: segment.device_rate },
+            rate: None,
             anchors: Anchors::new(segment),
             newest: segment.first,
             pace: None,
@@ -97,6 +114,22 @@ impl Course {
     pub(super) fn take(&mut self, anchor: &Anchor) {
         self.anchors.take(anchor);
         self.saw(self.anchors.newest());
+    }
+
+    /// How fast the device runs, if this is it as well: it hardly changes from one time that it is opened to the next.
+    pub(super) fn rate_of(&self, other: &Self) -> Option<Rate> {
+        let rate = self.rate.filter(|_| self.device == other.device && !self.device.name.is_empty())?;
+        Some(Rate { error: rate.error.hypot(REOPENED_PPM), ..rate })
+    }
+
+    /// Whether nothing of it is decided yet.
+    pub(super) fn is_new(&self) -> bool {
+        self.pace.is_none()
+    }
+
+    /// What is known of the device before anything of it is decided.
+    pub(super) fn expect(&mut self, rate: Rate) {
+        self.anchors.expect(rate);
     }
 
     /// There is a sample.
@@ -252,6 +285,7 @@ impl Course {
         self.decided_to = node;
         self.pace = Some(next_pace);
         self.late = place.late();
+        self.rate = Some(place.device());
         self.skew = place.skew;
         place.settle(&mut self.anchors, offset);
         true

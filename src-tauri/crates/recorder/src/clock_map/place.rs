@@ -4,6 +4,7 @@ use roomtone_protocol::{ClockNs, SAMPLE_RATE, SampleIndex};
 
 use super::anchors::{Anchors, AnchorsFit};
 use super::offset::{DOUBTED, Offset, OffsetFit};
+use super::state::Rate;
 use crate::stretch::ONE;
 use crate::timeline::TimelineFrame;
 
@@ -71,7 +72,7 @@ impl Place {
             skew: device.skew + clock.skew + device.skew * clock.skew * 1e-6,
             skew_error: device.skew_error().hypot(clock.skew_error()),
             error: device.error().hypot(clock.error()),
-            told_error: (device.error() * if on_device.spread > 0.0 { 1.0 } else { FEW }).hypot(clock.error()),
+            told_error: (device.error() * few(&on_device)).hypot(clock.error()),
             bias: between.bias,
             spread: on_device.spread.hypot(between.spread),
             asymmetry: between.asymmetry,
@@ -90,6 +91,12 @@ impl Place {
     /// Microseconds by which the sample was captured behind a nominal rate, on the participant's clock.
     pub(super) fn late(&self) -> f64 {
         self.anchors.fit.state.offset
+    }
+
+    /// How fast the device runs beside its participant's clock.
+    pub(super) fn device(&self) -> Rate {
+        let Rate { skew, error } = self.anchors.fit.state.rate();
+        Rate { skew, error: error * few(&self.anchors) }
     }
 
     /// Deviations up to this many microseconds may be chance, or queues.
@@ -128,6 +135,11 @@ impl Place {
 pub(super) fn seconds_on_participant(index: SampleIndex, anchors: &Anchors, offset: &Offset, late: f64) -> f64 {
     let began = offset.seconds(ClockNs(anchors.captured_at().0));
     began + anchors.seconds(index) + late / 1e6
+}
+
+/// How many times the standard error counts.
+fn few(anchors: &AnchorsFit) -> f64 {
+    if anchors.spread > 0.0 { 1.0 } else { FEW }
 }
 
 /// Microseconds as nanoseconds. Floats that are too large become the largest integer.

@@ -204,6 +204,36 @@ fn the_truth_lies_within_what_is_stated() {
 }
 
 #[test]
+fn a_device_that_is_opened_again_for_seconds_runs_as_it_did() {
+    for ppm in [-1_000.0, 0.0, 790.0] {
+        // Every sample of it takes so much longer, on both clocks, which are one but for a path of 1 ms.
+        let late = |seconds: f64| (seconds * ppm * 1e3) as i64;
+        let mut clock = TrackClock::default();
+        let named = |key, first, at| Segment { device: "a microphone".to_owned(), ..segment(key, first, at) };
+        let anchor = |clock: &mut TrackClock, key, first: u64, began: i64, second: u64| {
+            let at = ClockNs(began + second.cast_signed() * SECOND + late(second as f64));
+            clock.on_anchor(&Anchor { segment: key, index: SampleIndex(first + 48_000 * second), at });
+        };
+        clock.on_segment(&named(key(1, 0), 0, 0));
+        (0..45).for_each(|n| {
+            let [t0, t1, t3] = [0, 1_000_000, 2_000_000].map(|ns| ClockNs(n * SECOND + ns));
+            clock.on_exchange(&ClockExchange { epoch: WakeEpoch(1), t0, t1, t2: t1, t3 });
+        });
+        (1..30).for_each(|n| anchor(&mut clock, key(1, 0), 0, 0, n));
+        let (first, began) = (40 * 48_000, 40 * SECOND);
+        clock.on_segment(&named(key(1, 1), first, began));
+        (1..4).for_each(|n| anchor(&mut clock, key(1, 1), first, began, n));
+        clock.conclude(None);
+        let decided: Vec<MapStretch> = clock.stretches().filter(|map| map.segment == key(1, 1)).copied().collect();
+        for seconds in [0.0, 2.0, 4.0] {
+            let frame = super::simulation::frame(&decided, first as f64 + seconds * 48_000.0);
+            let error = frame / 48e3 - (began + late(seconds)) as f64 / 1e9 - seconds;
+            assert!(error.abs() < 0.000_3, "{ppm} ppm, {seconds} s: {error} s");
+        }
+    }
+}
+
+#[test]
 fn corrections_are_slow_and_small() {
     let device = Rate { ppm: 50.0, sine: (3.0, 900.0), walk: 0.05 };
     let world = World { seconds: 3_600, device, queue: 0.003, late: 0.000_2, very_late_every: 11, ..World::default() };
