@@ -222,7 +222,8 @@ impl Course {
         Some(SampleIndex(self.decided_to.0.saturating_add(samples).saturating_add(MARGIN)))
     }
 
-    /// The next node; None where no measurement follows.
+    /// The next node; None where no measurement follows. The first one is not before the clocks were compared: a line back
+    /// from there is all that can be known of what was captured earlier, and nobody recorded it.
     fn next_node(&self, offset: &Offset) -> Option<SampleIndex> {
         let seconds = self.anchors.seconds(self.decided_to);
         let on_participant = self.on_participant(self.decided_to, offset);
@@ -230,7 +231,8 @@ impl Course {
         let exchange = offset.next_after(on_participant).map(|at| at - on_participant);
         let next = [anchor, exchange].into_iter().flatten().min_by(f64::total_cmp)?;
         let step = ((next / GAP_NODES * f64::from(SAMPLE_RATE)) as u64).max(STEP);
-        Some(SampleIndex(self.decided_to.0.saturating_add(step)))
+        let node = SampleIndex(self.decided_to.0.saturating_add(step));
+        Some(if self.pace.is_none() { node.max(self.first_exchanged(offset)) } else { node })
     }
 
     /// Whether what is expected of a node has been measured: a while of it, behind the first of it.

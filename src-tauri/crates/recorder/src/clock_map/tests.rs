@@ -234,6 +234,34 @@ fn a_device_that_is_opened_again_for_seconds_runs_as_it_did() {
 }
 
 #[test]
+fn who_spoke_long_before_the_recorder_knew_them_is_followed_from_then_on() {
+    let mut worst: f64 = 0.0;
+    for (seed, ppm) in (0..20).flat_map(|seed| [-1_000.0, -280.0, 30.0, 180.0].map(|ppm| (seed, ppm))) {
+        let (mut noise, mut clock) = (Noise(seed), TrackClock::default());
+        let truth = |seconds: f64| seconds * (1.0 + ppm * 1e-6);
+        clock.on_segment(&segment(key(1, 0), 0, 0));
+        // A minute later a recorder starts, for ten seconds.
+        for n in 60..73 {
+            let [there, back] = [(); 2].map(|()| 20_000_000 + (noise.exponential() * 8e5) as i64);
+            let t0 = n * SECOND;
+            let [t0, t1, t3] = [t0, t0 + there, t0 + there + back].map(ClockNs);
+            clock.on_exchange(&ClockExchange { epoch: WakeEpoch(1), t0, t1, t2: t1, t3 });
+            let at = ClockNs((truth(n as f64) * 1e9) as i64);
+            clock.on_anchor(&Anchor { segment: key(1, 0), index: SampleIndex(48_000 * n as u64), at });
+        }
+        clock.conclude(None);
+        let decided: Vec<MapStretch> = clock.stretches().copied().collect();
+        assert_continuous(&decided);
+        for second in [60.5, 63.0, 67.0, 72.0] {
+            let off = super::simulation::frame(&decided, second * 48_000.0) / 48e3 - truth(second);
+            worst = worst.max(off.abs());
+            assert!(off.abs() < 0.002, "seed {seed}, {ppm} ppm: {off} s at {second} s");
+        }
+    }
+    println!("{:.0} µs", worst * 1e6);
+}
+
+#[test]
 fn corrections_are_slow_and_small() {
     let device = Rate { ppm: 50.0, sine: (3.0, 900.0), walk: 0.05 };
     let world = World { seconds: 3_600, device, queue: 0.003, late: 0.000_2, very_late_every: 11, ..World::default() };
