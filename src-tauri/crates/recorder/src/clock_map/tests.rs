@@ -262,6 +262,19 @@ fn who_spoke_long_before_the_recorder_knew_them_is_followed_from_then_on() {
 }
 
 #[test]
+fn a_device_that_is_far_off_is_followed_over_a_path_that_hides_it() {
+    let mut worst: f64 = 0.0;
+    for (seed, ppm) in (0..20).flat_map(|seed| [-1_000.0, 650.0].map(|ppm| (seed, ppm))) {
+        let device = Rate { ppm, ..Rate::default() };
+        let world = World { seed, seconds: 60, device, queue: 0.020, late: 0.000_05, ..World::default() };
+        let run = Run::new(world).all();
+        worst = worst.max(run.worst(0.0, 60.0));
+    }
+    println!("{:.1} ms", worst * 1e3);
+    assert!(worst < 0.015, "{worst} s");
+}
+
+#[test]
 fn corrections_are_slow_and_small() {
     let device = Rate { ppm: 50.0, sine: (3.0, 900.0), walk: 0.05 };
     let world = World { seconds: 3_600, device, queue: 0.003, late: 0.000_2, very_late_every: 11, ..World::default() };
