@@ -307,3 +307,12 @@ fn a_channel_that_never_delivered_is_a_doubt() {
     unmapped.notes.stretches.clear();
     unmapped.shows(&[(0.0, 10.0, UnknownExtent)], 10.0, false);
 }
+
+#[test]
+fn a_device_that_opened_for_a_moment_does_not_cut_off_the_next_one() {
+    // Placed by what was measured of each, the first of them lies a little behind the second.
+    let second = key(1, 1);
+    let case = Case::new().segment(A, 0.01, None).segment(second, 0.0, Some(DeviceChange)).arrived(second, 0.0, 10.0);
+    let case = case.inventory(&[(second, 0.0, 10.0)], true);
+    case.shows(&[(0.0, 0.01, NotJoined)], 0.0, true);
+}
