@@ -316,3 +316,11 @@ fn a_device_that_opened_for_a_moment_does_not_cut_off_the_next_one() {
     let case = case.inventory(&[(second, 0.0, 10.0)], true);
     case.shows(&[(0.0, 0.01, NotJoined)], 0.0, true);
 }
+
+#[test]
+fn a_packet_that_lies_in_the_segment_before_its_own_says_nothing_of_the_time_between() {
+    let second = key(1, 1);
+    let case = Case::new().segment(A, 0.0, None).segment(second, 6.0, Some(DeviceChange));
+    let case = case.arrived(A, 0.0, 2.0).arrived(A, 6.5, 6.52).arrived(second, 6.0, 10.0);
+    case.inventory(&[(A, 0.0, 2.0), (second, 6.0, 10.0)], true).shows(&[(2.0, 6.0, DeviceChange)], 4.0, false);
+}
