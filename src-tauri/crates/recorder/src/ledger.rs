@@ -6,7 +6,7 @@
 //! | muted | muted |
 //! | a hole that the participant knows of | its own cause |
 //! | captured, as far as segments, packets and inventory show, and not obtained | network |
-//! | before the first segment | not joined |
+//! | before the first segment | not joined; unknown extent if an earlier one was announced and nothing places it |
 //! | between segments | left after a goodbye; else the cause that the next segment names; else crash |
 //! | behind the last segment | left after a goodbye |
 //! | whatever nobody vouches for | unknown extent |
@@ -146,7 +146,14 @@ impl Account<'_> {
     /// Spans before, between and behind segments.
     fn outside(&mut self, pieces: &[Piece], evidence: &Evidence<'_>) {
         if let Some(first) = pieces.first() {
-            self.close(TimelineFrame(i64::MIN), first.starts, GapCause::NotJoined);
+            // Who was there before, in a run of their program whose place nobody knows, had joined.
+            let unplaced = evidence.notes.segments.keys().any(|&key| key < first.segment);
+            let goodbyes = evidence.left.iter().map(|&at| TimelineFrame::at(at)).filter(|&at| at < first.starts);
+            match goodbyes.max() {
+                Some(goodbye) if unplaced => self.close(goodbye, first.starts, GapCause::Left),
+                None if unplaced => {}
+                _ => self.close(TimelineFrame(i64::MIN), first.starts, GapCause::NotJoined),
+            }
         }
         for (number, piece) in pieces.iter().enumerate() {
             let next = pieces.get(number + 1);

@@ -324,3 +324,13 @@ fn a_packet_that_lies_in_the_segment_before_its_own_says_nothing_of_the_time_bet
     let case = case.arrived(A, 0.0, 2.0).arrived(A, 6.5, 6.52).arrived(second, 6.0, 10.0);
     case.inventory(&[(A, 0.0, 2.0), (second, 6.0, 10.0)], true).shows(&[(2.0, 6.0, DeviceChange)], 4.0, false);
 }
+
+#[test]
+fn who_was_there_before_in_a_run_that_nobody_can_place_had_joined() {
+    let again = key(2, 0);
+    let mut case = Case::new().segment(A, 0.0, None).segment(again, 6.0, None).arrived(again, 6.0, 10.0);
+    case.notes.stretches.remove(&A);
+    let case = case.inventory(&[(again, 6.0, 10.0)], true);
+    case.shows(&[(0.0, 6.0, UnknownExtent)], 6.0, false);
+    case.left(2.0).shows(&[(0.0, 2.0, UnknownExtent), (2.0, 6.0, Left)], 2.0, false);
+}
