@@ -78,6 +78,7 @@ impl World {
             | Happening::PersonGivesUp { person, .. }
             | Happening::Connect { person, .. }
             | Happening::Overrun { person, .. }
+            | Happening::DeviceReturns { person, .. }
             | Happening::Quiet { person, .. }
             | Happening::Act(
                 Action::Leave(person)

@@ -89,8 +89,11 @@ impl World {
         program.microphone.end();
         let epoch = self.people[person].epoch;
         self.after(SECOND, Happening::Quiet { person, epoch });
-        let from = self.truth.people[person].said.last().map_or(self.now, |said| said.to);
-        self.truth.people[person].silent.push((from, True(i64::MAX), why));
+        // A device that has just begun may have delivered nothing yet.
+        let truth = &mut self.truth.people[person];
+        let began = truth.silent.last().map_or(self.now, |silent| silent.1);
+        let from = truth.said.last().map_or(self.now, |said| said.to).max(began);
+        truth.silent.push((from, True(i64::MAX), why));
         true
     }
 
