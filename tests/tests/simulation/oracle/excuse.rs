@@ -136,6 +136,7 @@ impl<'a> Excuses<'a> {
                 GapCause::Crash | GapCause::UnknownExtent => true,
                 // A run that nobody ever heard of is no reason to expect anybody.
                 GapCause::NotJoined => !self.was_heard_before(at),
+                GapCause::Left => self.crashed_unheard(at),
                 _ => false,
             },
             Silence::Device(own) => cause == own || ((blind || open) && MISSING.contains(&cause)),
@@ -146,7 +147,7 @@ impl<'a> Excuses<'a> {
     pub(super) fn breaks(&self, why: Silence, at: True) -> bool {
         match why {
             Silence::NotThere | Silence::Left => false,
-            Silence::Crash => self.was_heard_before(at),
+            Silence::Crash => self.was_heard_before(at) && !self.crashed_unheard(at),
             Silence::Device(_) => true,
         }
     }
@@ -164,6 +165,13 @@ impl<'a> Excuses<'a> {
     /// Whether somebody had said goodbye, and was heard, before they came back to say this.
     fn left_before(&self, at: True) -> bool {
         self.world.truth.people[self.person].goodbyes.iter().any(|&heard| heard < at)
+    }
+
+    /// Whether somebody who had said goodbye came back for a run of the program that the recorder never heard of.
+    fn crashed_unheard(&self, at: True) -> bool {
+        let said = &self.world.truth.people[self.person].said;
+        let last = said[..said.partition_point(|said| said.from < at)].last();
+        self.left_before(at) && last.is_some_and(|said| !self.heard.contains(&said.segment))
     }
 
     /// Whether the recorder has heard of anything that was captured before.
