@@ -70,7 +70,7 @@ pub(super) struct Excuses<'a> {
     unreachable: bool,
     died: BTreeSet<(SegmentKey, u64)>,
     heard: BTreeSet<SegmentKey>,
-    placed: bool,
+    placed: BTreeSet<SegmentKey>,
     /// They said that nothing more would come.
     complete: bool,
 }
@@ -86,13 +86,17 @@ impl<'a> Excuses<'a> {
             unreachable: !world.reachable_since(person, world.now.plus(-TIME_TO_DELIVER)),
             died: died.collect(),
             heard: channel.notes.segments.keys().copied().collect(),
-            placed: !channel.notes.stretches.is_empty(),
+            placed: channel.notes.stretches.keys().copied().collect(),
             complete: channel.notes.inventory.as_ref().is_some_and(|inventory| inventory.complete),
         }
     }
 
     pub(super) fn of(&self, said: &Said) -> Option<Excuse> {
         let truth = &self.world.truth.recordings[&self.recording];
+        // What was measured of it died with the recorder: it is there, and nobody knows where it belongs.
+        if truth.orphaned.is_some() && !self.placed.contains(&said.segment) {
+            return Some(Excuse::RecorderDied);
+        }
         let range =
             IndexRange { segment: said.segment, from: SampleIndex(said.index), to: SampleIndex(said.index + 960) };
         if !truth.wiped && truth.acknowledged.get(&self.person).is_some_and(|safe| safe.covers(range)) {
@@ -121,8 +125,11 @@ impl<'a> Excuses<'a> {
     /// Whether a ledger may say this of a span without sound.
     pub(super) fn silence_fits(&self, why: Silence, (at, open): (True, bool), cause: GapCause) -> bool {
         let truth = &self.world.truth.recordings[&self.recording];
-        let blind =
-            truth.orphaned.is_some() || truth.versions > 0 || self.unreachable || !self.died.is_empty() || !self.placed;
+        let blind = truth.orphaned.is_some()
+            || truth.versions > 0
+            || self.unreachable
+            || !self.died.is_empty()
+            || self.placed.is_empty();
         match why {
             Silence::NotThere => cause == GapCause::NotJoined || (blind && MISSING.contains(&cause)),
             Silence::Left => {

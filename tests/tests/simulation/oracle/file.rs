@@ -65,11 +65,12 @@ impl Channel {
     }
 }
 
-/// What [`MapStretch`] documents, and the cut of the timeline.
+/// What [`MapStretch`] documents, and the cut of the timeline. A power cut may have left later stretches only: then the
+/// first of them leads back.
 fn place(timeline: &Timeline, notes: &TrackNotes, (segment, index): (SegmentKey, u64)) -> Option<(Option<f64>, f64)> {
     let stretches = notes.stretches.get(&segment)?;
-    let stretch: &MapStretch = stretches.iter().rev().find(|stretch| stretch.from.0 <= index)?;
-    let samples = (index - stretch.from.0) as f64;
+    let stretch: &MapStretch = stretches.iter().rev().find(|stretch| stretch.from.0 <= index).or(stretches.first())?;
+    let samples = index as f64 - stretch.from.0 as f64;
     let part = (f64::from(stretch.fraction) + samples * stretch.frames_per_sample as f64) / 2f64.powi(32);
     let whole = part.floor();
     let frame = TimelineFrame(stretch.frame + whole as i64);
