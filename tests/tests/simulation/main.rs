@@ -3,7 +3,7 @@
 //! people pause, mute themselves and take back what was recorded. One session in a hundred lasts for hours.
 //!
 //! A seed decides everything and repeats it: `ROOMTONE_SEED=17 cargo test -p roomtone-tests --test simulation`.
-//! `ROOMTONE_SEEDS` says how many are played.
+//! `ROOMTONE_SEEDS` says how many are played, or from which one to which: `1500..3000`.
 
 mod clocks;
 mod desk;
@@ -36,11 +36,18 @@ fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|value| value.parse().expect("a number"))
 }
 
+fn seeds() -> std::ops::Range<u64> {
+    let Ok(seeds) = std::env::var("ROOMTONE_SEEDS") else { return 0..SEEDS };
+    let (from, to) = seeds.split_once("..").unwrap_or(("0", &seeds));
+    let number = |number: &str| number.parse().expect("a number");
+    number(from)..number(to)
+}
+
 #[test]
 fn every_word_is_in_its_place_or_in_the_ledger() {
     let seeds = match number("ROOMTONE_SEED") {
         Some(seed) => seed..seed + 1,
-        None => 0..number("ROOMTONE_SEEDS").unwrap_or(SEEDS),
+        None => seeds(),
     };
     let mut figures = Figures::default();
     let mut failed = Vec::new();
