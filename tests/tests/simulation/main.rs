@@ -74,6 +74,7 @@ fn half_a_minute_is_back_within_seconds_also_over_a_bad_line() {
         let script = Script {
             people: 2,
             device_ppm: 20.0,
+            own_microphone: false,
             perfect_network: vec![0],
             actions: vec![
                 (seconds(1.0), Action::Arrive(0)),
@@ -94,5 +95,34 @@ fn half_a_minute_is_back_within_seconds_also_over_a_bad_line() {
             assert_eq!((figures.recordings, figures.channels, figures.gapless), (1, 2, 2), "seed {seed}: {figures:?}");
             assert!(took < 30.0, "seed {seed}: {took} s");
         }
+    }
+}
+
+/// A recorder notes a marker and dies before whoever set it has heard of that. They ask again, and it stands already.
+#[test]
+fn a_marker_that_a_dying_recorder_noted_stands_once() {
+    let seconds = True::seconds;
+    let script = Script {
+        people: 2,
+        device_ppm: 20.0,
+        own_microphone: false,
+        perfect_network: vec![0],
+        actions: vec![
+            (seconds(1.0), Action::Arrive(0)),
+            (seconds(2.0), Action::Arrive(1)),
+            (seconds(8.0), Action::Start(0)),
+            (seconds(20.0), Action::Mark(1)),
+            // The marker takes 25 ms, and its answer as long.
+            (seconds(20.035), Action::KillHost { down: 3.0, wipe: false }),
+            (seconds(60.0), Action::Stop(0)),
+        ],
+        end: seconds(150.0),
+    };
+    for seed in 0..4 {
+        let mut world = World::new(&script, seed);
+        world.people[1].network = Network::lossy(0.0);
+        world.truth.people[1].calm_path = true;
+        let figures = world.run(script.end);
+        assert_eq!((figures.recordings, figures.markers), (1, 1), "seed {seed}: {figures:?}");
     }
 }

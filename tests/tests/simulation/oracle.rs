@@ -3,6 +3,7 @@
 
 mod excuse;
 mod file;
+mod promises;
 
 use std::collections::BTreeMap;
 
@@ -15,6 +16,8 @@ use crate::truth::{PersonTruth, Silence};
 use crate::world::World;
 use excuse::{Excuse, Excuses};
 use file::{Channel, Recorded};
+use promises::marks_are_true;
+pub(crate) use promises::{all_is_safe, own_loss_is_small};
 
 /// How far a packet may lie from its true place once a device has delivered for a minute, 1 ms; on a path that is not the
 /// same both ways, or whose packets wait in queues, and where nothing could be measured, by what the journal states
@@ -61,6 +64,7 @@ pub(crate) struct Figures {
     pub(crate) missing: u64,
     pub(crate) silences: u64,
     pub(crate) archived: u64,
+    pub(crate) markers: u64,
     /// Packets of them that a network was too slow for while Stop waited.
     pub(crate) slow: u64,
     /// Files that were made anew.
@@ -71,6 +75,8 @@ pub(crate) struct Figures {
     pub(crate) worst_start_ns: f64,
     /// When the last file was made.
     pub(crate) made_at: True,
+    /// What the microphone beside the recorder lost with a crash, at most, in nanoseconds.
+    pub(crate) own_loss_ns: i64,
     /// Over all others, as a multiple of what the journal states.
     pub(crate) worst_of_stated: f64,
 }
@@ -84,11 +90,13 @@ impl Figures {
         self.missing += other.missing;
         self.silences += other.silences;
         self.archived += other.archived;
+        self.markers += other.markers;
         self.slow += other.slow;
         self.repairs += other.repairs;
         self.worst_error_ns = self.worst_error_ns.max(other.worst_error_ns);
         self.worst_start_ns = self.worst_start_ns.max(other.worst_start_ns);
         self.made_at = self.made_at.max(other.made_at);
+        self.own_loss_ns = self.own_loss_ns.max(other.own_loss_ns);
         self.worst_of_stated = self.worst_of_stated.max(other.worst_of_stated);
     }
 
@@ -117,6 +125,7 @@ pub(crate) fn check(world: &mut World, recording: RecordingId, journal: &Journal
     let lost = if truth.orphaned.is_some() { owners.len() } else { truth.channels.len() };
     assert_eq!(owners, truth.channels[..lost], "channels are not in the order of joining");
     let recorded = Recorded::new(world, recording, journal, open_end);
+    figures.markers += marks_are_true(truth, journal, &recorded, open_end);
     let mut gapless = true;
     let mut stored = BTreeMap::new();
     for (spec, &person) in channels.iter().zip(&owners) {

@@ -128,6 +128,14 @@ impl Recorded {
         self.spans().find(|span| span.0 <= from && until <= span.1)
     }
 
+    /// The frame of the file that a true instant falls on, or the first one behind it; the end of the file behind all.
+    pub(super) fn frame_or_next(&self, at: True) -> f64 {
+        let length = |from: True, until: True| (self.clock.at(until).0 - self.clock.at(from).0) as f64 * 48e3 / 1e9;
+        let next = self.spans.iter().find(|span| at < span.1);
+        let end = self.spans.last().map_or(0.0, |&(from, until, file)| file + length(from, until));
+        next.map_or(end, |&(from, _, _)| self.frame(at.max(from)))
+    }
+
     /// How far this lies outside of everything that was recorded, in nanoseconds; 0 if it touches some of it.
     pub(super) fn outside(&self, from: True, until: True) -> i64 {
         self.spans().map(|span| (span.0.0 - until.0).max(from.0 - span.1.0).max(0)).min().unwrap_or(i64::MAX)
