@@ -34,7 +34,8 @@ fn recorded(dir: &Path, people: u8, depth: BitDepth) -> PathBuf {
     for (edge, ns) in [(IntervalEdge::Start, 0), (IntervalEdge::Stop, 1_500_021_000)] {
         journal.note(&Record::Interval(Interval { edge, at: ClockNs(ns), wall_ns })).unwrap();
     }
-    let marker = MarkerSet { recording: RECORDING, at: ClockNs(500_000_000), text: "a good bit".to_owned(), by: None };
+    let (at, text) = (ClockNs(500_000_000), "a good bit".to_owned());
+    let marker = MarkerSet { recording: RECORDING, at, text, by: None, asked: None };
     journal.note(&Record::Marker(marker)).unwrap();
     for person in 0..people {
         let participant = ParticipantId::from_bytes([person; 16]);

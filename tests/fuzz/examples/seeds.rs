@@ -86,12 +86,12 @@ fn inventory() -> Inventory {
 
 fn notes() -> Vec<Record> {
     let edge = |edge, at| Record::Interval(Interval { edge, at: ClockNs(at), wall_ns: 1_700_000_000_000_000_000 });
-    let text = "here".to_owned();
+    let (at, text) = (ClockNs(1_050_000_000), "here".to_owned());
     vec![
         edge(IntervalEdge::Start, 1_000_000_000),
         Record::Channel(ChannelGiven { participant: ADA, index: 0 }),
         Record::Name(NameGiven { participant: ADA, name: "Ada".to_owned() }),
-        Record::Marker(MarkerSet { recording: RECORDING, at: ClockNs(1_050_000_000), text, by: Some(ADA) }),
+        Record::Marker(MarkerSet { recording: RECORDING, at, text, by: Some(ADA), asked: None }),
         Record::Left(PersonLeft { participant: ADA, at: ClockNs(1_190_000_000) }),
         edge(IntervalEdge::Stop, 1_200_000_000),
     ]

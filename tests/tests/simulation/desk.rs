@@ -7,7 +7,7 @@ use std::sync::Arc;
 use roomtone_disk::{Cut, Disk as _, SimulatedDisk};
 use roomtone_engine::Desk;
 use roomtone_packets::{Coverage, Record};
-use roomtone_protocol::{ParticipantId, RecordingId};
+use roomtone_protocol::{IndexRange, ParticipantId, RecordingId};
 use roomtone_recorder::{Journal, RecordingHeader};
 
 /// Records that wait for a disk that stalls: a moment's worth, so that stalls are felt.
@@ -40,6 +40,9 @@ pub(crate) struct HostDisk {
     pub(crate) stalled: bool,
     /// Journals that opened since it was asked last.
     opened: Vec<RecordingId>,
+    /// Packets that a power cut may take, and those that it cannot: as the world saw them written and synced.
+    written: Vec<(RecordingId, ParticipantId, IndexRange)>,
+    kept: BTreeMap<(RecordingId, ParticipantId), Coverage>,
     beside: BTreeMap<RecordingId, Beside>,
     /// A program that was killed took something along that the disk had no time for.
     pub(crate) lost_words: bool,
@@ -59,6 +62,8 @@ impl HostDisk {
             queue: VecDeque::new(),
             stalled: false,
             opened: Vec::new(),
+            written: Vec::new(),
+            kept: BTreeMap::new(),
             beside: BTreeMap::new(),
             lost_words: false,
             tombstones: BTreeSet::new(),
@@ -95,6 +100,9 @@ impl HostDisk {
             Job::Append(recording, participant, record) => {
                 if let Some(journal) = self.journals.get_mut(&recording) {
                     journal.append(participant, &record).expect("a disk that works");
+                    if let Record::Packet(packet) = record {
+                        self.written.push((recording, participant, packet.range()));
+                    }
                 }
             }
             Job::Note(recording, record) => {
@@ -117,6 +125,9 @@ impl HostDisk {
             journal.sync().expect("a disk that works");
             durable.extend(journal.participants().map(|who| (recording, who, journal.durable(who).clone())));
         }
+        for (recording, participant, range) in self.written.extract_if(.., |of| self.journals.contains_key(&of.0)) {
+            self.kept.entry((recording, participant)).or_default().insert(range);
+        }
         (std::mem::take(&mut self.opened), durable)
     }
 
@@ -138,13 +149,27 @@ impl HostDisk {
     /// The power is cut: what was not synced is gone, or some of it.
     pub(crate) fn power_cut(&mut self, cut: Cut) {
         self.killed();
+        self.written.clear();
         self.disk.power_cut(cut);
     }
 
     /// Opens a journal that is not open; None if there is none.
-    pub(crate) fn open_found(&self, recording: RecordingId) -> Option<Journal> {
-        let there = self.disk.exists(&path(recording));
-        there.then(|| Journal::open_on(Arc::new(self.disk.clone()), &path(recording)).expect("what was begun, opens"))
+    pub(crate) fn open_found(&mut self, recording: RecordingId) -> Option<Journal> {
+        if !self.disk.exists(&path(recording)) {
+            return None;
+        }
+        let journal = Journal::open_on(Arc::new(self.disk.clone()), &path(recording)).expect("what was begun, opens");
+        // What is found is synced, whatever of it was before.
+        self.written.retain(|of| of.0 != recording);
+        for participant in journal.participants() {
+            self.kept.insert((recording, participant), journal.coverage(participant).clone());
+        }
+        Some(journal)
+    }
+
+    /// Whether no power cut can take this from the journal.
+    pub(crate) fn is_safe(&self, recording: RecordingId, participant: ParticipantId, range: IndexRange) -> bool {
+        self.kept.get(&(recording, participant)).is_some_and(|kept| kept.covers(range))
     }
 
     /// A journal takes records again.

@@ -18,6 +18,8 @@ pub(crate) enum Action {
     Resume(usize),
     /// Mutes the microphone, or no longer.
     Mute(usize, bool),
+    /// Sets a marker.
+    Mark(usize),
     /// Has the recording discarded.
     Cancel(usize),
     /// Nothing comes through to or from somebody for so many seconds.
@@ -54,6 +56,8 @@ pub(crate) struct Script {
     pub(crate) people: usize,
     /// How wrong devices are at most, in parts per million.
     pub(crate) device_ppm: f64,
+    /// Person 0 sits at the host's computer, and speaks into the program that records.
+    pub(crate) own_microphone: bool,
     /// Who has nothing between themselves and the recorder.
     pub(crate) perfect_network: Vec<usize>,
     /// In order of time.
@@ -111,6 +115,7 @@ impl Script {
             actions.push((at, action));
         }
         rare(seed, people, length, hours, &mut actions);
+        marks(seed, people, length, &mut actions);
         // Whoever is there stops it; who is not cannot.
         for person in 0..people {
             actions.push((length + 4.0 + person as f64 * 16.0, Action::Stop(person)));
@@ -119,7 +124,8 @@ impl Script {
         let end = True::seconds(length + 4.0 + people as f64 * 16.0 + 130.0 + AFTERMATH_S);
         let actions = actions.into_iter().map(|(at, action)| (True::seconds(at), action)).collect();
         let perfect_network = if random.chance(0.5) { vec![0] } else { Vec::new() };
-        Self { people, device_ppm: DEVICE_PPM, perfect_network, actions, end }
+        let own_microphone = seed % 3 == 1;
+        Self { people, device_ppm: DEVICE_PPM, own_microphone, perfect_network, actions, end }
     }
 }
 
@@ -150,6 +156,18 @@ fn rare(seed: u64, people: usize, length: f64, hours: bool, actions: &mut Vec<(f
         };
         actions.push((at, action));
     }
+}
+
+/// Markers at any time, and around the end of the recorder's program, from random numbers of their own.
+fn marks(seed: u64, people: usize, length: f64, actions: &mut Vec<(f64, Action)>) {
+    let mut random = Random::new(seed ^ 0x3a4c);
+    let ends: Vec<f64> = actions
+        .iter()
+        .filter(|(_, action)| matches!(action, Action::KillHost { .. } | Action::PowerCut { .. }))
+        .flat_map(|&(at, _)| [at + random.between(-0.5, 0.0), at + random.between(0.0, 10.0)])
+        .collect();
+    let others = (0..random.below(4)).map(|_| random.between(5.0, length + 3.0)).collect::<Vec<_>>();
+    actions.extend(ends.into_iter().chain(others).map(|at| (at, Action::Mark(random.below(people)))));
 }
 
 /// The worst devices.

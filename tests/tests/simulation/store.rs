@@ -29,6 +29,8 @@ struct Disk {
     recordings: BTreeMap<RecordingId, Kept>,
     gone: BTreeSet<RecordingId>,
     notes: Vec<Note>,
+    /// Packets that a power cut takes.
+    unsynced: Vec<(RecordingId, (SegmentKey, u64))>,
 }
 
 #[derive(Debug, Default)]
@@ -41,6 +43,27 @@ impl MemoryStore {
     pub(crate) fn holds(&self, recording: RecordingId, segment: SegmentKey, index: u64) -> bool {
         let disk = self.disk.borrow();
         disk.recordings.get(&recording).is_some_and(|kept| kept.packets.contains_key(&(segment, index)))
+    }
+
+    /// What is there survives a power cut.
+    pub(crate) fn sync(&mut self) {
+        self.disk.borrow_mut().unsynced.clear();
+    }
+
+    /// The computer loses power.
+    pub(crate) fn power_cut(&mut self) {
+        let mut disk = self.disk.borrow_mut();
+        for (recording, (segment, index)) in std::mem::take(&mut disk.unsynced) {
+            if let Some(kept) = disk.recordings.get_mut(&recording) {
+                kept.packets.remove(&(segment, index));
+            }
+        }
+        for kept in disk.recordings.values_mut() {
+            kept.held = Coverage::default();
+            kept.packets.values().for_each(|packet| {
+                kept.held.insert(packet.range());
+            });
+        }
     }
 
     /// Whether anything is kept of a recording.
@@ -60,6 +83,7 @@ impl PacketStore for MemoryStore {
             return Ok(false);
         }
         kept.packets.insert((packet.segment, packet.index.0), packet.clone());
+        disk.unsynced.push((recording, (packet.segment, packet.index.0)));
         Ok(true)
     }
 

@@ -66,6 +66,15 @@ pub(crate) enum Silence {
     Device(GapCause),
 }
 
+/// A marker that the recorder agreed to.
+#[derive(Debug)]
+pub(crate) struct Mark {
+    /// When; more than once if the recorder died and was asked again.
+    pub(crate) set_at: Vec<True>,
+    /// Nothing can have lost it.
+    pub(crate) sure: bool,
+}
+
 #[derive(Debug)]
 pub(crate) struct RecordingTruth {
     pub(crate) from: True,
@@ -78,6 +87,8 @@ pub(crate) struct RecordingTruth {
     pub(crate) by_rule: bool,
     /// In order.
     pub(crate) channels: Vec<usize>,
+    /// Markers, by text; no two are the same.
+    pub(crate) marks: BTreeMap<String, Mark>,
     /// Until when somebody had not been told of it: when their program first was.
     pub(crate) told: BTreeMap<usize, True>,
     /// What somebody was told to be safe.
@@ -107,6 +118,7 @@ impl RecordingTruth {
             pauses: Vec::new(),
             by_rule: false,
             channels,
+            marks: BTreeMap::new(),
             told: BTreeMap::new(),
             acknowledged: BTreeMap::new(),
             died: Vec::new(),

@@ -166,6 +166,14 @@ impl Ord for Due {
     }
 }
 
+/// Somebody whose program is the host's.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Own {
+    person: usize,
+    /// They have come, and are there whenever the program runs.
+    arrived: bool,
+}
+
 pub(crate) struct World {
     pub(crate) now: True,
     pub(crate) random: Random,
@@ -179,6 +187,8 @@ pub(crate) struct World {
     /// When everybody's last link was made.
     pub(crate) linked_at: Vec<True>,
     relay_up: bool,
+    /// Whoever sits at the host's computer: their program is the host's, and so are their clock, their disk and its end.
+    own: Option<Own>,
     requests: u64,
     /// Whose id is whose.
     pub(crate) numbers: BTreeMap<ParticipantId, usize>,
@@ -194,8 +204,11 @@ impl World {
         let mut numbers = BTreeMap::new();
         for number in 0..script.people {
             let id = ParticipantId::from_bytes(random.id());
-            let network =
-                if script.perfect_network.contains(&number) { Network::none() } else { Network::any(&mut random) };
+            let inside = script.own_microphone && number == 0;
+            let network = match inside || script.perfect_network.contains(&number) {
+                true => Network::none(),
+                false => Network::any(&mut random),
+            };
             truth.people.push(PersonTruth {
                 said: Vec::new(),
                 silent: vec![(True(i64::MIN), True(i64::MAX), crate::truth::Silence::NotThere)],
@@ -218,6 +231,9 @@ impl World {
                 gone: false,
             });
         }
+        if script.own_microphone {
+            people[0].clock = host.clock;
+        }
         let mut world = Self {
             now: True(0),
             random,
@@ -230,6 +246,7 @@ impl World {
             links: 0,
             linked_at: vec![True(0); script.people],
             relay_up: true,
+            own: script.own_microphone.then_some(Own { person: 0, arrived: false }),
             requests: 0,
             numbers,
         };
@@ -272,6 +289,11 @@ impl World {
             && one.frozen_until <= since
             && self.host.frozen_until <= since
             && !one.network.outage_within(since, self.now)
+    }
+
+    /// Whether somebody's program is the host's.
+    pub(crate) fn is_own(&self, person: usize) -> bool {
+        self.own.is_some_and(|own| own.person == person)
     }
 
     /// A random time in nanoseconds.

@@ -2,7 +2,7 @@
 
 use roomtone_protocol::channel::{Anchor, Inventory, Segment};
 use roomtone_protocol::{
-    ClockNs, IndexRange, ParticipantId, RecordingId, SampleIndex, SegmentId, SegmentKey, WakeEpoch,
+    ClockNs, CommandId, IndexRange, ParticipantId, RecordingId, SampleIndex, SegmentId, SegmentKey, WakeEpoch,
 };
 use serde::{Deserialize, Serialize};
 
@@ -146,6 +146,10 @@ pub struct MarkerSet {
     pub text: String,
     /// Whose.
     pub by: Option<ParticipantId>,
+    /// Who asked for it, and with which request: when it comes again after the recorder's program has started anew, it
+    /// means this one. None where an earlier version wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<(ParticipantId, CommandId)>,
 }
 
 /// Somebody's name, the last one counts.

@@ -6,7 +6,7 @@
 //! | muted | muted |
 //! | a hole that the participant knows of | its own cause |
 //! | captured, as far as segments, packets and inventory show, and not obtained | network |
-//! | before the first segment | not joined |
+//! | before the first segment | not joined; unknown extent if an earlier one was announced and nothing places it |
 //! | between segments | left after a goodbye; else the cause that the next segment names; else crash |
 //! | behind the last segment | left after a goodbye |
 //! | whatever nobody vouches for | unknown extent |
@@ -146,7 +146,14 @@ impl Account<'_> {
     /// Spans before, between and behind segments.
     fn outside(&mut self, pieces: &[Piece], evidence: &Evidence<'_>) {
         if let Some(first) = pieces.first() {
-            self.close(TimelineFrame(i64::MIN), first.starts, GapCause::NotJoined);
+            // Who was there before, in a run of their program whose place nobody knows, had joined.
+            let unplaced = evidence.notes.segments.keys().any(|&key| key < first.segment);
+            let goodbyes = evidence.left.iter().map(|&at| TimelineFrame::at(at)).filter(|&at| at < first.starts);
+            match goodbyes.max() {
+                Some(goodbye) if unplaced => self.close(goodbye, first.starts, GapCause::Left),
+                None if unplaced => {}
+                _ => self.close(TimelineFrame(i64::MIN), first.starts, GapCause::NotJoined),
+            }
         }
         for (number, piece) in pieces.iter().enumerate() {
             let next = pieces.get(number + 1);
@@ -203,12 +210,17 @@ fn frames(piece: &Piece, from: u64, to: u64) -> (TimelineFrame, TimelineFrame) {
 
 /// One past the last sample of a segment that anything shows to have been captured.
 pub(crate) fn captured_end(piece: &Piece, evidence: &Evidence<'_>) -> u64 {
-    let arrived = evidence.coverage.segment(piece.segment).and_then(|set| set.iter().last()).map(|(_, to)| to);
+    // A live packet that overtook the announcement of its segment may lie in the one before.
+    let mut later = evidence.notes.segments.range(piece.segment..).filter(|(key, _)| **key != piece.segment);
+    let next = later.next().filter(|(key, _)| key.epoch == piece.segment.epoch).map(|(_, next)| next.first.0);
+    let own = |&(from, _): &(u64, u64)| next.is_none_or(|next| from < next);
+    let arrived = evidence.coverage.segment(piece.segment).into_iter().flat_map(RangeSet::iter);
     let told = evidence.notes.inventory.iter().flat_map(|inventory| {
         let holes = inventory.holes.iter().map(|hole| &hole.range);
-        inventory.held.iter().chain(holes).filter(|range| range.segment == piece.segment).map(|range| range.to.0)
+        let ranges = inventory.held.iter().chain(holes).filter(|range| range.segment == piece.segment);
+        ranges.map(|range| (range.from.0, range.to.0))
     });
-    told.chain(arrived).max().unwrap_or(piece.first)
+    told.chain(arrived).filter(own).map(|(_, to)| to).max().unwrap_or(piece.first)
 }
 
 /// Whether the participant itself said where a segment ended: nothing more comes, or it went on to a later one.

@@ -27,6 +27,8 @@ pub(crate) trait StretchMap {
     fn positions_from(&self, frame: TimelineFrame) -> Positions;
     /// Whether frames fall onto samples, one each.
     fn is_whole(&self) -> bool;
+    /// Whether frames fall onto the same samples as if the stretch before had not ended: only what is said of it is new.
+    fn goes_on_from(&self, before: &Self) -> bool;
 }
 
 impl StretchMap for MapStretch {
@@ -54,6 +56,13 @@ impl StretchMap for MapStretch {
 
     fn is_whole(&self) -> bool {
         self.fraction == 0 && self.frames_per_sample == ONE
+    }
+
+    fn goes_on_from(&self, before: &Self) -> bool {
+        let exact = |stretch: &Self| (i128::from(stretch.frame) << 32) + i128::from(stretch.fraction);
+        let samples = i128::from(self.from.0) - i128::from(before.from.0);
+        let rate = before.frames_per_sample;
+        self.frames_per_sample == rate && exact(self) == exact(before) + samples * i128::from(rate)
     }
 }
 

@@ -60,7 +60,8 @@ fn everybody_is_on_their_own_channel_at_the_right_time() {
     speak(&mut journal, 2, "Cy", 2 * SECOND, &voices[2][..2 * 48_000]);
     journal.note(&Record::Left(PersonLeft { participant: participant(2), at: instant(4 * 48_000 + 99) })).unwrap();
     let marker = |frame, text: &str, by| {
-        Record::Marker(MarkerSet { recording: recording(1), at: instant(frame), text: text.to_owned(), by })
+        let (recording, at, text) = (recording(1), instant(frame), text.to_owned());
+        Record::Marker(MarkerSet { recording, at, text, by, asked: None })
     };
     journal.note(&marker(48_000 + 96_000, "a good bit", Some(participant(1)))).unwrap();
     journal.note(&marker(0, "before", None)).unwrap();
@@ -122,7 +123,7 @@ fn names_and_markers_are_in_the_file() {
     let mut journal = common::journal(&dir.path().join("journal"), 1, 0, 48_001);
     speak(&mut journal, 0, "Zoë <&>", 0, &voice(1, 60_000));
     let text = "odd".to_owned();
-    let marker = MarkerSet { recording: recording(1), at: instant(100), text, by: None };
+    let marker = MarkerSet { recording: recording(1), at: instant(100), text, by: None, asked: None };
     journal.note(&Record::Marker(marker)).unwrap();
     let out = dir.path().join("take.wav");
     finalize(&journal, options(&out, &journal)).unwrap();

@@ -26,7 +26,7 @@ impl Room {
         let result = if let Some(answered) = self.answered.get(to, id) {
             answered.clone()
         } else {
-            let result = self.carry_out(now, caller, based_on, command, fresh);
+            let result = self.carry_out(now, caller, id, based_on, command, fresh);
             self.answered.keep(to, id, result.clone());
             result
         };
@@ -39,6 +39,7 @@ impl Room {
         &mut self,
         now: ClockNs,
         caller: Caller,
+        id: CommandId,
         based_on: Option<(u32, u64)>,
         command: Command,
         fresh: RecordingId,
@@ -57,7 +58,7 @@ impl Room {
             Command::Pause => self.pause(now, caller, based_on)?,
             Command::Resume => self.resume(now, caller, based_on)?,
             Command::Cancel { recording } => self.cancel(now, caller, based_on, recording)?,
-            Command::Mark { text } => self.mark(now, caller, &text)?,
+            Command::Mark { text } => self.mark(now, caller, id, &text)?,
             Command::Describe { recording, title, notes } => {
                 self.describe(caller, based_on, recording, title.as_deref(), notes.as_deref())?;
             }

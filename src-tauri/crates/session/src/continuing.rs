@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use roomtone_protocol::ClockNs;
+use roomtone_protocol::channel::Answer;
 
 use crate::current::{Current, Description};
 use crate::ended::{Ended, Stage};
@@ -21,6 +22,9 @@ impl Room {
         current.recorded = continued.recorded;
         current.running_since = continued.running_since.map(|since| since.clamp(current.begun, now));
         (current.markers, current.pauses) = (continued.markers, continued.pauses);
+        for (caller, id) in continued.marked {
+            self.answered.keep(caller, id, Ok(Answer::Done));
+        }
         for participant in continued.channels {
             if !current.channels.contains(&participant) && current.channels.len() < MAX_CHANNELS {
                 current.channels.push(participant);

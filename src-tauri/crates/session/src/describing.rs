@@ -1,6 +1,6 @@
 //! Markers, titles and notes.
 
-use roomtone_protocol::{ClockNs, ErrorReport, RecordingId};
+use roomtone_protocol::{ClockNs, CommandId, ErrorReport, RecordingId};
 
 use crate::failures;
 use crate::input::Caller;
@@ -13,7 +13,7 @@ pub const MAX_MARKERS: u32 = 1_000;
 
 impl Room {
     /// Whoever is in the room may, observers and passing visitors too. It means "now", whatever the caller saw.
-    pub(crate) fn mark(&mut self, now: ClockNs, caller: Caller, text: &str) -> Result<(), ErrorReport> {
+    pub(crate) fn mark(&mut self, now: ClockNs, caller: Caller, id: CommandId, text: &str) -> Result<(), ErrorReport> {
         let member = self.people.is_in(caller.participant);
         if !member && !caller.passing {
             return Err(failures::not_in_the_room());
@@ -26,7 +26,7 @@ impl Room {
         current.markers += 1;
         let recording = current.recording;
         let by = member.then_some(caller.participant);
-        self.outputs.push_back(Output::Mark { recording, at: now, text, by });
+        self.outputs.push_back(Output::Mark { recording, at: now, text, by, asked: (caller.participant, id) });
         Ok(())
     }
 

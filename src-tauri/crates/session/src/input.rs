@@ -55,6 +55,8 @@ pub struct Continued {
     pub channels: Vec<ParticipantId>,
     /// Markers that people set so far.
     pub markers: u32,
+    /// Who asked for them, and with which commands: one that comes again has been carried out. Oldest first.
+    pub marked: Vec<(ParticipantId, CommandId)>,
     /// Pauses so far, with the one that goes on.
     pub pauses: u32,
     /// The last sign of life of the earlier run.

@@ -54,6 +54,8 @@ pub enum Output {
         text: String,
         /// Whose, if they are known in the room.
         by: Option<ParticipantId>,
+        /// Who asked for it, and with which command.
+        asked: (ParticipantId, CommandId),
     },
     /// A recording has another title or other notes, also one that is being finalized or uploaded.
     Described {

@@ -70,7 +70,7 @@ pub(super) struct Excuses<'a> {
     unreachable: bool,
     died: BTreeSet<(SegmentKey, u64)>,
     heard: BTreeSet<SegmentKey>,
-    placed: bool,
+    placed: BTreeSet<SegmentKey>,
     /// They said that nothing more would come.
     complete: bool,
 }
@@ -86,13 +86,17 @@ impl<'a> Excuses<'a> {
             unreachable: !world.reachable_since(person, world.now.plus(-TIME_TO_DELIVER)),
             died: died.collect(),
             heard: channel.notes.segments.keys().copied().collect(),
-            placed: !channel.notes.stretches.is_empty(),
+            placed: channel.notes.stretches.keys().copied().collect(),
             complete: channel.notes.inventory.as_ref().is_some_and(|inventory| inventory.complete),
         }
     }
 
     pub(super) fn of(&self, said: &Said) -> Option<Excuse> {
         let truth = &self.world.truth.recordings[&self.recording];
+        // What was measured of it died with the recorder: it is there, and nobody knows where it belongs.
+        if truth.orphaned.is_some() && !self.placed.contains(&said.segment) {
+            return Some(Excuse::RecorderDied);
+        }
         let range =
             IndexRange { segment: said.segment, from: SampleIndex(said.index), to: SampleIndex(said.index + 960) };
         if !truth.wiped && truth.acknowledged.get(&self.person).is_some_and(|safe| safe.covers(range)) {
@@ -121,8 +125,11 @@ impl<'a> Excuses<'a> {
     /// Whether a ledger may say this of a span without sound.
     pub(super) fn silence_fits(&self, why: Silence, (at, open): (True, bool), cause: GapCause) -> bool {
         let truth = &self.world.truth.recordings[&self.recording];
-        let blind =
-            truth.orphaned.is_some() || truth.versions > 0 || self.unreachable || !self.died.is_empty() || !self.placed;
+        let blind = truth.orphaned.is_some()
+            || truth.versions > 0
+            || self.unreachable
+            || !self.died.is_empty()
+            || self.placed.is_empty();
         match why {
             Silence::NotThere => cause == GapCause::NotJoined || (blind && MISSING.contains(&cause)),
             Silence::Left => {
@@ -136,6 +143,7 @@ impl<'a> Excuses<'a> {
                 GapCause::Crash | GapCause::UnknownExtent => true,
                 // A run that nobody ever heard of is no reason to expect anybody.
                 GapCause::NotJoined => !self.was_heard_before(at),
+                GapCause::Left => self.crashed_unheard(at),
                 _ => false,
             },
             Silence::Device(own) => cause == own || ((blind || open) && MISSING.contains(&cause)),
@@ -146,7 +154,7 @@ impl<'a> Excuses<'a> {
     pub(super) fn breaks(&self, why: Silence, at: True) -> bool {
         match why {
             Silence::NotThere | Silence::Left => false,
-            Silence::Crash => self.was_heard_before(at),
+            Silence::Crash => self.was_heard_before(at) && !self.crashed_unheard(at),
             Silence::Device(_) => true,
         }
     }
@@ -164,6 +172,13 @@ impl<'a> Excuses<'a> {
     /// Whether somebody had said goodbye, and was heard, before they came back to say this.
     fn left_before(&self, at: True) -> bool {
         self.world.truth.people[self.person].goodbyes.iter().any(|&heard| heard < at)
+    }
+
+    /// Whether somebody who had said goodbye came back for a run of the program that the recorder never heard of.
+    fn crashed_unheard(&self, at: True) -> bool {
+        let said = &self.world.truth.people[self.person].said;
+        let last = said[..said.partition_point(|said| said.from < at)].last();
+        self.left_before(at) && last.is_some_and(|said| !self.heard.contains(&said.segment))
     }
 
     /// Whether the recorder has heard of anything that was captured before.

@@ -65,11 +65,12 @@ impl Channel {
     }
 }
 
-/// What [`MapStretch`] documents, and the cut of the timeline.
+/// What [`MapStretch`] documents, and the cut of the timeline. A power cut may have left later stretches only: then the
+/// first of them leads back.
 fn place(timeline: &Timeline, notes: &TrackNotes, (segment, index): (SegmentKey, u64)) -> Option<(Option<f64>, f64)> {
     let stretches = notes.stretches.get(&segment)?;
-    let stretch: &MapStretch = stretches.iter().rev().find(|stretch| stretch.from.0 <= index)?;
-    let samples = (index - stretch.from.0) as f64;
+    let stretch: &MapStretch = stretches.iter().rev().find(|stretch| stretch.from.0 <= index).or(stretches.first())?;
+    let samples = index as f64 - stretch.from.0 as f64;
     let part = (f64::from(stretch.fraction) + samples * stretch.frames_per_sample as f64) / 2f64.powi(32);
     let whole = part.floor();
     let frame = TimelineFrame(stretch.frame + whole as i64);
@@ -125,6 +126,14 @@ impl Recorded {
     /// The stretch that all of this lies in.
     pub(super) fn around(&self, from: True, until: True) -> Option<(True, True)> {
         self.spans().find(|span| span.0 <= from && until <= span.1)
+    }
+
+    /// The frame of the file that a true instant falls on, or the first one behind it; the end of the file behind all.
+    pub(super) fn frame_or_next(&self, at: True) -> f64 {
+        let length = |from: True, until: True| (self.clock.at(until).0 - self.clock.at(from).0) as f64 * 48e3 / 1e9;
+        let next = self.spans.iter().find(|span| at < span.1);
+        let end = self.spans.last().map_or(0.0, |&(from, until, file)| file + length(from, until));
+        next.map_or(end, |&(from, _, _)| self.frame(at.max(from)))
     }
 
     /// How far this lies outside of everything that was recorded, in nanoseconds; 0 if it touches some of it.

@@ -78,6 +78,7 @@ impl World {
             | Happening::PersonGivesUp { person, .. }
             | Happening::Connect { person, .. }
             | Happening::Overrun { person, .. }
+            | Happening::DeviceReturns { person, .. }
             | Happening::Quiet { person, .. }
             | Happening::Act(
                 Action::Leave(person)
@@ -86,6 +87,7 @@ impl World {
                 | Action::Pause(person)
                 | Action::Resume(person)
                 | Action::Mute(person, _)
+                | Action::Mark(person)
                 | Action::Cancel(person),
             ) => Some(self.people[*person].frozen_until),
             Happening::Up { .. }
@@ -115,6 +117,15 @@ impl World {
 
     fn act(&mut self, action: Action) {
         match action {
+            Action::Arrive(person) if self.is_own(person) => {
+                self.own.iter_mut().for_each(|own| own.arrived = true);
+                self.own_starts();
+            }
+            // There is one computer, and one program that is there or not.
+            Action::Leave(person) | Action::Crash(person, _) | Action::Vanish(person) | Action::Outage(person, _)
+                if self.is_own(person) => {}
+            Action::Sleep(person, seconds) if self.is_own(person) => self.act(Action::SleepHost(seconds)),
+            Action::Starve(person, seconds) if self.is_own(person) => self.starve_host(seconds),
             Action::Arrive(person) => {
                 let there = self.people[person].program.is_some() || self.people[person].gone;
                 if !there {
@@ -130,6 +141,10 @@ impl World {
             Action::Stop(person) => self.request(person, Command::Stop),
             Action::Pause(person) => self.request(person, Command::Pause),
             Action::Resume(person) => self.request(person, Command::Resume),
+            Action::Mark(person) => {
+                let text = format!("{} by person {person}", self.requests);
+                self.request(person, Command::Mark { text });
+            }
             Action::Mute(person, muted) => self.tell_person(person, ParticipantInput::Mute { muted }),
             Action::Cancel(person) => self.request(person, Command::Cancel { recording: None }),
             Action::Outage(person, seconds) => self.outage(person, seconds),
@@ -149,10 +164,15 @@ impl World {
                     self.after(True::seconds(seconds).0, Happening::DeviceReturns { person, epoch, cause });
                 }
             }
-            Action::StarveHost(seconds) => self.freeze_host(seconds),
+            Action::StarveHost(seconds) => self.starve_host(seconds),
             Action::SleepHost(seconds) => {
                 self.freeze_host(seconds);
-                (0..self.people.len()).for_each(|person| self.outage(person, seconds));
+                for person in 0..self.people.len() {
+                    match self.is_own(person) {
+                        true => self.sleep(person, seconds),
+                        false => self.outage(person, seconds),
+                    }
+                }
             }
             Action::StallDisk(seconds) => {
                 if self.host.end.is_some() {
@@ -169,6 +189,10 @@ impl World {
                 self.after(True::seconds(down).0, Happening::HostStarts);
             }
             Action::PowerCut { down, torn } => {
+                if let Some(own) = self.own {
+                    self.people[own.person].disk.power_cut();
+                    self.forgets(own.person);
+                }
                 self.host_dies();
                 self.power_cut(torn);
                 self.after(True::seconds(down).0, Happening::HostStarts);
@@ -185,6 +209,13 @@ impl World {
         let until = self.now.plus(True::seconds(seconds).0);
         self.host.frozen_until = self.host.frozen_until.max(until);
         self.host.media_waiting.clear();
+    }
+
+    fn starve_host(&mut self, seconds: f64) {
+        self.freeze_host(seconds);
+        if let Some(own) = self.own {
+            self.starve(own.person, seconds);
+        }
     }
 
     /// The recorder hears that somebody leaves.

@@ -6,14 +6,15 @@ use std::time::Duration;
 use roomtone_engine::{HostEvent, Moment, RecorderEnd, RecorderInput, RecorderOutput, Setup};
 use roomtone_protocol::channel::{Command, ToParticipant};
 use roomtone_protocol::state::{RecordBy, RecordingState};
-use roomtone_protocol::{CommandId, ParticipantId, RecordingId, RoomId};
+use roomtone_protocol::{CommandId, IndexRange, ParticipantId, RecordingId, RoomId};
 use roomtone_session::{Config, Room};
 
 use super::{Down, Happening, World};
 use crate::clocks::{MachineClock, SECOND, True};
 use crate::desk::HostDisk;
+use crate::oracle;
 use crate::random::Random;
-use crate::truth::RecordingTruth;
+use crate::truth::{Mark, RecordingTruth};
 
 /// Three bytes a sample, as in files of 24 bits.
 const BYTES_PER_SAMPLE: u32 = 3;
@@ -36,6 +37,10 @@ pub(crate) struct Host {
     begun: BTreeSet<RecordingId>,
     /// Requests that this run of the program has answered.
     pub(super) answered: BTreeSet<CommandId>,
+    /// Who was told by this run of the program that all that they keep of a recording is safe.
+    vouched: BTreeSet<(RecordingId, usize)>,
+    /// When the disk last had time for everything.
+    pub(crate) synced_at: True,
     /// Live packets that wait for the program, by person.
     pub(crate) media_waiting: BTreeMap<usize, usize>,
 }
@@ -54,6 +59,8 @@ impl Host {
             frozen_until: True(0),
             begun: BTreeSet::new(),
             answered: BTreeSet::new(),
+            vouched: BTreeSet::new(),
+            synced_at: True(0),
             media_waiting: BTreeMap::new(),
         }
     }
@@ -95,10 +102,19 @@ impl World {
         self.host.end = Some(RecorderEnd::new(moment, setup, Room::new(moment.clock, config)));
         self.host.tick = None;
         self.host.answered.clear();
+        self.host.vouched.clear();
         self.truth.met.clear();
         self.recover();
         let epoch = self.host.epoch;
         self.after(SECOND, Happening::Sync { epoch });
+        self.own_starts();
+    }
+
+    /// Whoever sits there speaks whenever the program runs.
+    pub(super) fn own_starts(&mut self) {
+        if let Some(own) = self.own.filter(|own| own.arrived && self.host.end.is_some()) {
+            self.person_starts(own.person);
+        }
     }
 
     /// The program is killed.
@@ -106,15 +122,33 @@ impl World {
         if self.host.end.is_none() {
             return;
         }
+        if let Some(own) = self.own {
+            self.person_dies(own.person);
+        }
         self.host.end = None;
         self.host.links.clear();
         self.host.disk.killed();
+        if self.host.disk.lost_words {
+            self.unsure_marks();
+        }
         for person in 0..self.people.len() {
             self.silence(person);
         }
     }
 
+    /// What people marked since the disk had time last may be gone with the program or the power.
+    pub(super) fn unsure_marks(&mut self) {
+        let synced_at = self.host.synced_at;
+        for mark in self.truth.recordings.values_mut().flat_map(|truth| truth.marks.values_mut()) {
+            mark.sure &= mark.set_at.iter().all(|&at| at < synced_at);
+        }
+    }
+
     pub(super) fn sync(&mut self) {
+        if self.host.end.is_some() && !self.host.disk.stalled {
+            self.host.synced_at = self.now;
+            self.people.iter_mut().for_each(|one| one.disk.sync());
+        }
         let (opened, durable) = self.host.disk.sync();
         for recording in opened {
             self.tell_host(RecorderInput::JournalOpen { recording });
@@ -163,6 +197,10 @@ impl World {
                 truth.ends(now, false);
                 truth.cancelled = Some(now);
             }
+            Command::Mark { text } => {
+                let mark = truth.marks.entry(text).or_insert(Mark { set_at: Vec::new(), sure: true });
+                mark.set_at.push(now);
+            }
             _ => {}
         }
     }
@@ -209,17 +247,26 @@ impl World {
         }
     }
 
+    /// Somebody is told that what they said is safe: no power cut can take it from then on.
+    fn acknowledges(&mut self, person: usize, recording: RecordingId, ranges: &[IndexRange], complete: bool) {
+        let who = self.people[person].id;
+        let Some(truth) = self.truth.recordings.get_mut(&recording) else { return };
+        let safe = truth.acknowledged.entry(person).or_default();
+        for &range in ranges {
+            assert!(self.host.disk.is_safe(recording, who, range), "person {person}: {range:?} is called durable");
+            safe.insert(range);
+        }
+        if complete && self.host.vouched.insert((recording, person)) {
+            oracle::all_is_safe(self, recording, person);
+        }
+    }
+
     fn host_wants(&mut self, output: RecorderOutput) {
         match output {
             RecorderOutput::Send { to, message } => {
                 if let (Some(&person), Some(&link)) = (self.numbers.get(&to), self.host.links.get(&to)) {
-                    if let ToParticipant::Durable { recording, ranges, .. } = &message
-                        && let Some(truth) = self.truth.recordings.get_mut(recording)
-                    {
-                        let safe = truth.acknowledged.entry(person).or_default();
-                        for &range in ranges {
-                            safe.insert(range);
-                        }
+                    if let ToParticipant::Durable { recording, ranges, complete } = &message {
+                        self.acknowledges(person, *recording, ranges, *complete);
                     }
                     self.send_down(person, link, Down::Message(message));
                 }

@@ -10,6 +10,7 @@ use roomtone_protocol::signal::MemberChange;
 use super::links::is_earlier_version;
 use super::{Happening, RelayNews, Up, World};
 use crate::clocks::{MS, SECOND, True};
+use crate::oracle;
 use crate::person::command_id;
 use crate::truth::Silence;
 
@@ -27,7 +28,7 @@ impl World {
         self.people[person].start(self.now);
         self.device_delivers(person, None);
         let (epoch, soon) = (self.people[person].epoch, self.some(0.1, 1.0));
-        self.after(soon, Happening::Connect { person, epoch });
+        self.after(if self.is_own(person) { 0 } else { soon }, Happening::Connect { person, epoch });
         self.after(SECOND / 5, Happening::Relay { news: RelayNews::Member(person, MemberChange::Joined) });
         self.tell_person(person, ParticipantInput::Tick);
     }
@@ -44,7 +45,10 @@ impl World {
     }
 
     /// What is only in memory goes with the program.
-    fn forgets(&mut self, person: usize) {
+    pub(super) fn forgets(&mut self, person: usize) {
+        if self.is_own(person) {
+            oracle::own_loss_is_small(self, person);
+        }
         let one = &self.people[person];
         for (recording, truth) in self.truth.recordings.iter_mut().filter(|(_, truth)| truth.versions == 0) {
             let said = self.truth.people[person].said.iter().rev().take_while(|said| said.to >= truth.from);
@@ -89,8 +93,11 @@ impl World {
         program.microphone.end();
         let epoch = self.people[person].epoch;
         self.after(SECOND, Happening::Quiet { person, epoch });
-        let from = self.truth.people[person].said.last().map_or(self.now, |said| said.to);
-        self.truth.people[person].silent.push((from, True(i64::MAX), why));
+        // A device that has just begun may have delivered nothing yet.
+        let truth = &mut self.truth.people[person];
+        let began = truth.silent.last().map_or(self.now, |silent| silent.1);
+        let from = truth.said.last().map_or(self.now, |said| said.to).max(began);
+        truth.silent.push((from, True(i64::MAX), why));
         true
     }
 
@@ -128,10 +135,13 @@ impl World {
     /// The lid is closed: nothing runs, nothing is captured, and clocks go on.
     pub(super) fn sleep(&mut self, person: usize, seconds: f64) {
         let epoch = self.people[person].epoch;
+        let until = self.now.plus(True::seconds(seconds).0);
+        if self.is_own(person) {
+            self.people[person].frozen_until = self.people[person].frozen_until.max(until);
+        }
         if !self.device_stops(person, Silence::Device(GapCause::CaptureStall)) {
             return;
         }
-        let until = self.now.plus(True::seconds(seconds).0);
         self.people[person].frozen_until = self.people[person].frozen_until.max(until);
         self.people[person].network.add_outage(self.now, until);
         if seconds > 8.0 {

@@ -8,11 +8,15 @@ use super::World;
 use super::making::finished;
 use crate::clocks::MachineClock;
 use crate::desk::Beside;
+use crate::store::MemoryStore;
 
 impl World {
     /// The disk is lost with all that was on it.
     pub(super) fn wiped(&mut self) {
         self.host.disk.wipe();
+        if let Some(own) = self.own {
+            self.people[own.person].disk = MemoryStore::default();
+        }
         for truth in self.truth.recordings.values_mut() {
             truth.wiped = true;
         }
@@ -22,7 +26,11 @@ impl World {
     pub(super) fn power_cut(&mut self, torn: bool) {
         let cut = if torn { Cut::Torn { seed: self.random.bits() } } else { Cut::Dropped };
         self.host.disk.power_cut(cut);
+        self.unsure_marks();
         self.host.clock = MachineClock::any(&mut self.random);
+        if let Some(own) = self.own {
+            self.people[own.person].clock = self.host.clock;
+        }
     }
 
     /// What an earlier start left is brought to its end, or goes on.

@@ -44,11 +44,23 @@ struct Wanted {
     hidden: Coverage,
     /// All of the complete inventory is durable at the recorder.
     durable: bool,
+    /// The recorder was sent an inventory since the last change: what it says before may be about less.
+    told: bool,
     /// [`Keeper::newly_over`] has told that nothing more comes.
     over: bool,
 }
 
 impl Wanted {
+    fn new(from: ClockNs) -> Self {
+        let (cuts, hidden) = (Cuts::default(), Coverage::default());
+        Self { from, until: None, cuts, hidden, durable: false, told: false, over: false }
+    }
+
+    /// There is more to tell the recorder.
+    fn changed(&mut self) {
+        (self.durable, self.told) = (false, false);
+    }
+
     /// Whether a packet that ends at `end` belongs to the recording, or to the margin around it.
     fn takes(&self, end: ClockNs) -> bool {
         let start = ClockNs(end.0 - PACKET_NS);
@@ -96,7 +108,7 @@ impl<S: PacketStore> Keeper<S> {
         let mut live = false;
         for (&recording, wanted) in &mut self.wanted {
             if wanted.takes(end) {
-                wanted.durable = false;
+                wanted.changed();
                 live |= self.spool.append(recording, packet)?;
             }
         }
@@ -112,7 +124,7 @@ impl<S: PacketStore> Keeper<S> {
     pub(super) fn note(&mut self, note: &Note) -> Result<(), SpoolError> {
         if matches!(note, Note::Hole(_)) {
             // Its length is known only now, and belongs into the inventories.
-            self.wanted.values_mut().for_each(|wanted| wanted.durable = false);
+            self.wanted.values_mut().for_each(Wanted::changed);
         }
         self.spool.note(note)
     }
@@ -151,11 +163,13 @@ impl<S: PacketStore> Keeper<S> {
         // instant wants more, a later one does not make what is kept less.
         match self.wanted.get_mut(&recording) {
             Some(wanted) if wanted.from <= from => return Ok(()),
-            Some(wanted) => (wanted.from, wanted.durable) = (from, false),
+            Some(wanted) => {
+                wanted.from = from;
+                wanted.changed();
+            }
             None => {
-                let (cuts, hidden) = (Cuts::default(), Coverage::default());
                 self.ended.remove(&recording);
-                self.wanted.insert(recording, Wanted { from, until: None, cuts, hidden, durable: false, over: false });
+                self.wanted.insert(recording, Wanted::new(from));
             }
         }
         let Some(wanted) = self.wanted.get(&recording) else { return Ok(()) };
@@ -194,7 +208,7 @@ impl<S: PacketStore> Keeper<S> {
             return Ok(());
         }
         wanted.hide(&self.times);
-        wanted.durable = false;
+        wanted.changed();
         // What was captured since somebody resumed, before that was known.
         for (packet, at) in until.into_iter().flat_map(|until| self.pre_roll.since(ClockNs(until.0 - MARGIN_NS))) {
             if !wanted.cuts.hides(*at, ClockNs(at.0 + PACKET_NS), MARGIN_NS) {
@@ -272,10 +286,17 @@ impl<S: PacketStore> Keeper<S> {
         Ok(packets)
     }
 
+    /// The recorder is sent an inventory.
+    pub(super) fn told(&mut self, recording: RecordingId) {
+        if let Some(wanted) = self.wanted.get_mut(&recording) {
+            wanted.told = true;
+        }
+    }
+
     /// The recorder told what it holds for good.
     pub(super) fn durable(&mut self, recording: RecordingId, complete: bool) {
         if let Some(wanted) = self.wanted.get_mut(&recording) {
-            wanted.durable = complete;
+            wanted.durable = complete && wanted.told;
         }
     }
 

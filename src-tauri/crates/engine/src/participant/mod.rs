@@ -223,6 +223,9 @@ impl<S: PacketStore> ParticipantEnd<S> {
     fn send_inventory(&mut self, recording: RecordingId, leaving: bool) {
         let leaving = leaving || (self.goodbye.is_some() && !self.is_closed());
         let inventory = self.keeper.inventory(recording, leaving);
+        if self.linked {
+            self.keeper.told(recording);
+        }
         self.send(ToRecorder::Inventory(inventory));
     }
 

@@ -421,11 +421,14 @@ fn a_hole_that_is_measured_after_everything_was_safe_is_told_all_the_same() {
     let mut stage = Stage::linked();
     stage.tell(Input::Message(ToParticipant::SpoolFrom { recording: TAKE, from: ClockNs(0) }));
     stage.packet();
+    stage.after(1_000);
     let durable = ToParticipant::Durable { recording: TAKE, ranges: vec![], complete: true };
-    stage.tell(Input::Message(durable));
+    stage.tell(Input::Message(durable.clone()));
     assert_eq!(inventories(&stage.after(1_000)), [] as [&Inventory; 0]);
     let range = IndexRange { segment: SEGMENT, from: SampleIndex(960), to: SampleIndex(48_000) };
     let hole = Hole { range, cause: roomtone_protocol::metadata::GapCause::CaptureStall };
     stage.tell(Input::Captured(CaptureEvent::Hole(hole)));
+    // The recorder says it again before it has heard of the hole.
+    stage.tell(Input::Message(durable));
     assert_eq!(inventories(&stage.after(1_000))[0].holes, [hole]);
 }

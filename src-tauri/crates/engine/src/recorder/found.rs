@@ -57,6 +57,7 @@ impl GoingOn {
             running_since,
             channels: notes.channels.values().copied().collect(),
             markers: u32::try_from(notes.markers.len()).unwrap_or(u32::MAX),
+            marked: notes.markers.iter().filter_map(|marker| marker.asked).collect(),
             pauses: u32::try_from(cuts.len()).unwrap_or(u32::MAX),
             last_there,
         };

@@ -297,8 +297,9 @@ impl RecorderEnd {
             RoomOutput::End { recording, at } => self.end_take(desk, recording, at),
             RoomOutput::Pause { recording, at } => self.interrupt(desk, recording, at, IntervalEdge::Pause),
             RoomOutput::Resume { recording, at } => self.interrupt(desk, recording, at, IntervalEdge::Resume),
-            RoomOutput::Mark { recording, at, text, by } => {
-                self.remark(desk, recording, Record::Marker(MarkerSet { recording, at, text, by }));
+            RoomOutput::Mark { recording, at, text, by, asked } => {
+                let marker = MarkerSet { recording, at, text, by, asked: Some(asked) };
+                self.remark(desk, recording, Record::Marker(marker));
             }
             RoomOutput::Described { recording, title, notes } => self.describe(desk, recording, title, notes),
             RoomOutput::Warning { recording, warning } => self.tell(HostEvent::warning(recording, warning)),

@@ -400,7 +400,8 @@ fn what_people_say_about_a_recording_is_in_its_journal_or_follows_it_to_the_buck
     room.ask(Command::Start { title: None, notes: Some("first".into()) });
     room.after(500);
     room.ask(Command::Mark { text: "here".into() });
-    let marker = MarkerSet { recording: TAKE, at: ClockNs(500_000_000), text: "here".into(), by: Some(ADA) };
+    let asked = Some((ADA, CommandId::from_bytes([2; 16])));
+    let marker = MarkerSet { recording: TAKE, at: ClockNs(500_000_000), text: "here".into(), by: Some(ADA), asked };
     assert!(room.desk.notes.contains(&Record::Marker(marker)));
     assert!(room.desk.notes.contains(&Record::Described(Described { title: None, notes: Some("first".into()) })));
     room.ask(Command::Stop);

@@ -98,6 +98,7 @@ pub(crate) fn every_kind() -> Vec<(&'static str, Record)> {
                 at: ClockNs(77),
                 text: "take 2 ✓".to_owned(),
                 by: Some(participant),
+                asked: None,
             }),
         ),
         ("10-name", Record::Name(NameGiven { participant, name: "Zoë".to_owned() })),

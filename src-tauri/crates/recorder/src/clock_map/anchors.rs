@@ -4,6 +4,7 @@ use roomtone_protocol::channel::{Anchor, Segment};
 use roomtone_protocol::{ClockNs, SAMPLE_RATE, SampleIndex};
 
 use super::drift::{Drift, Fit, Reading, Tails};
+use super::state::Rate;
 
 /// What the best anchor is off, in microseconds: a frame.
 const FLOOR_US: f64 = 20.0;
@@ -51,6 +52,11 @@ impl Anchors {
         let mut drift = Drift::new(TAILS);
         drift.take(Reading { at: 0.0, value: 0.0, trip: 0.0 });
         Self { first: segment.first, captured_at: segment.captured_at, drift, spread: None, newest: segment.first }
+    }
+
+    /// The device has run like this before.
+    pub(super) fn expect(&mut self, rate: Rate) {
+        self.drift.expect(rate);
     }
 
     /// Takes an anchor, as what it lies behind the segment's own statement at a rate of exactly one.

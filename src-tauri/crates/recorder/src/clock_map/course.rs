@@ -11,6 +11,7 @@ use roomtone_protocol::{SAMPLE_RATE, SampleIndex, SegmentKey};
 use super::anchors::Anchors;
 use super::offset::Offset;
 use super::place::{FRAMES_PER_US, Place, clamp, seconds_on_participant};
+use super::state::Rate;
 use crate::stretch::ONE;
 use crate::timeline::TimelineFrame;
 
@@ -39,6 +40,10 @@ const TOLERANCE_US: f64 = 150.0;
 /// can hear.
 const MOST_SLEW: i128 = (ONE / 10_000) as i128;
 
+/// How far a device that is opened again may run from how it ran before, in parts per million: it has become warmer, or
+/// its sound server corrects it in another way.
+const REOPENED_PPM: f64 = 20.0;
+
 /// Fastest device and clock that are believed, 1.2 % off.
 const MOST_SKEW_PPM: f64 = 12_000.0;
 
@@ -46,6 +51,9 @@ const MOST_SKEW_PPM: f64 = 12_000.0;
 #[derive(Debug, Clone)]
 pub(super) struct Course {
     segment: SegmentKey,
+    /// The device, and how fast it runs once that is known.
+    device: Device,
+    rate: Option<Rate>,
     anchors: Anchors,
     /// The newest sample known of.
     newest: SampleIndex,
@@ -57,8 +65,17 @@ pub(super) struct Course {
     /// Microseconds by which the last node lay behind a nominal rate, and its skew.
     late: f64,
     skew: f64,
-    /// Microseconds by which the map lies off what was measured at the last node.
-    off: f64,
+    /// How far the map may lie from the truth at the last node, in nanoseconds.
+    doubt_ns: u32,
+    /// What the newest stretch says of that.
+    stated_ns: u32,
+}
+
+/// A device as its system calls it, and what it delivers a second.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Device {
+    name: String,
+    rate: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -80,6 +97,8 @@ impl Course {
     pub(super) fn new(segment: &Segment) -> Self {
         Self {
             segment: segment.segment,
+            device: Device { name: segment.device.clone(), rate: segment.device_rate },
+            rate: None,
             anchors: Anchors::new(segment),
             newest: segment.first,
             pace: None,
@@ -87,13 +106,30 @@ impl Course {
             position: 0,
             late: 0.0,
             skew: 0.0,
-            off: 0.0,
+            doubt_ns: 0,
+            stated_ns: 0,
         }
     }
 
     pub(super) fn take(&mut self, anchor: &Anchor) {
         self.anchors.take(anchor);
         self.saw(self.anchors.newest());
+    }
+
+    /// How fast the device runs, if this is it as well: it hardly changes from one time that it is opened to the next.
+    pub(super) fn rate_of(&self, other: &Self) -> Option<Rate> {
+        let rate = self.rate.filter(|_| self.device == other.device && !self.device.name.is_empty())?;
+        Some(Rate { error: rate.error.hypot(REOPENED_PPM), ..rate })
+    }
+
+    /// Whether nothing of it is decided yet.
+    pub(super) fn is_new(&self) -> bool {
+        self.pace.is_none()
+    }
+
+    /// What is known of the device before anything of it is decided.
+    pub(super) fn expect(&mut self, rate: Rate) {
+        self.anchors.expect(rate);
     }
 
     /// There is a sample.
@@ -186,7 +222,8 @@ impl Course {
         Some(SampleIndex(self.decided_to.0.saturating_add(samples).saturating_add(MARGIN)))
     }
 
-    /// The next node; None where no measurement follows.
+    /// The next node; None where no measurement follows. The first one is not before the clocks were compared: a line back
+    /// from there is all that can be known of what was captured earlier, and nobody recorded it.
     fn next_node(&self, offset: &Offset) -> Option<SampleIndex> {
         let seconds = self.anchors.seconds(self.decided_to);
         let on_participant = self.on_participant(self.decided_to, offset);
@@ -194,7 +231,8 @@ impl Course {
         let exchange = offset.next_after(on_participant).map(|at| at - on_participant);
         let next = [anchor, exchange].into_iter().flatten().min_by(f64::total_cmp)?;
         let step = ((next / GAP_NODES * f64::from(SAMPLE_RATE)) as u64).max(STEP);
-        Some(SampleIndex(self.decided_to.0.saturating_add(step)))
+        let node = SampleIndex(self.decided_to.0.saturating_add(step));
+        Some(if self.pace.is_none() { node.max(self.first_exchanged(offset)) } else { node })
     }
 
     /// Whether what is expected of a node has been measured: a while of it, behind the first of it.
@@ -223,10 +261,17 @@ impl Course {
         let Some(pace) = self.pace.or_else(|| self.begin(node, &place, offset)) else { return false };
         let (next_pace, rate) = self.follow(pace, node, &place);
         let position = self.position + i128::from(node.0 - self.decided_to.0) * rate;
-        let off = us(place.position - position);
         let is_copied = |pace: Pace| matches!(pace, Pace::Nominal { shifting: false, .. });
-        if begins || !(is_copied(pace) && is_copied(next_pace)) {
-            let (residual_ns, uncertainty_ns) = place.quality(self.off.abs().max(off.abs()));
+        // Between two nodes nothing is less sure than at one of them.
+        let doubt_ns = place.uncertainty_ns(us(place.position - position));
+        let worst_ns = self.doubt_ns.max(doubt_ns);
+        let goes_on = !begins && is_copied(pace) && is_copied(next_pace);
+        if !goes_on || worst_ns > self.stated_ns {
+            let residual_ns = place.residual_ns();
+            // Said anew of a map that only goes on: with some room, so that it is not said at every node.
+            let room = if goes_on { (TOLERANCE_US * 1e3) as u32 } else { 0 };
+            let uncertainty_ns = worst_ns.saturating_add(room);
+            self.stated_ns = uncertainty_ns;
             decided.push(MapStretch {
                 segment: self.segment,
                 from: self.decided_to,
@@ -238,10 +283,11 @@ impl Course {
             });
         }
         self.position = position;
-        self.off = off;
+        self.doubt_ns = doubt_ns;
         self.decided_to = node;
         self.pace = Some(next_pace);
         self.late = place.late();
+        self.rate = Some(place.device());
         self.skew = place.skew;
         place.settle(&mut self.anchors, offset);
         true
@@ -249,8 +295,10 @@ impl Course {
 
     /// The first decision: where the segment lies, and whether its device drifts.
     fn begin(&mut self, node: SampleIndex, place: &Place, offset: &Offset) -> Option<Pace> {
+        let first = Place::of(self.decided_to, &self.anchors, offset)?;
         if place.drifts(LAG_S) {
-            self.position = Place::of(self.decided_to, &self.anchors, offset)?.position;
+            self.position = first.position;
+            self.doubt_ns = first.uncertainty_ns(0.0);
             return Some(Pace::Drifting);
         }
         // At a nominal rate every sample tells where the segment lies: one in the middle of the first measurements does
@@ -260,6 +308,7 @@ impl Course {
         let best = if middle > node { Place::of(middle, &self.anchors, offset)? } else { place.clone() };
         let samples = i128::from(middle.max(node).0 - self.decided_to.0);
         self.position = (i128::from(best.nearest().0) - samples) << 32;
+        self.doubt_ns = first.uncertainty_ns(us(first.position - self.position));
         Some(self.nominal(&best))
     }
 
@@ -291,8 +340,10 @@ impl Course {
             + i128::from(self.decided_to.0 - last.from.0) * i128::from(last.frames_per_sample);
         let nominal = last.frames_per_sample == ONE && last.fraction == 0;
         let place = Place::of(self.decided_to, &self.anchors, offset);
+        self.stated_ns = last.uncertainty_ns;
         self.pace = place.map(|place| {
             self.late = place.late();
+            self.doubt_ns = place.uncertainty_ns(us(place.position - self.position));
             if nominal { self.nominal(&place) } else { Pace::Drifting }
         });
     }

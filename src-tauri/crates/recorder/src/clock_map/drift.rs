@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use super::state::State;
+use super::state::{Rate, State};
 
 /// Readings kept at most. Live, some thirty wait; only a journal that is read again without decisions in it brings more,
 /// and behind nine hours of them every second one of the old ones goes.
@@ -43,6 +43,8 @@ pub(super) struct Tails {
 #[derive(Debug, Clone)]
 pub(super) struct Drift {
     tails: Tails,
+    /// What is known of the skew before anything is read.
+    expected: Option<Rate>,
     /// None before the first reading was used up.
     state: Option<State>,
     /// By time, all of them behind the state.
@@ -61,7 +63,12 @@ pub(super) struct Fit {
 
 impl Drift {
     pub(super) fn new(tails: Tails) -> Self {
-        Self { tails, state: None, waiting: VecDeque::new() }
+        Self { tails, expected: None, state: None, waiting: VecDeque::new() }
+    }
+
+    /// What is read is likely to run like this.
+    pub(super) fn expect(&mut self, rate: Rate) {
+        self.expected = Some(rate);
     }
 
     /// Takes a reading. One that comes after its time was used up says nothing new, nor does one twice.
@@ -107,8 +114,7 @@ impl Drift {
     /// reading.
     pub(super) fn fit(&self, at: f64, sigma: impl Fn(&Reading) -> f64) -> Option<Fit> {
         let window: Vec<&Reading> = self.window(at).collect();
-        let first = window.first().map(|reading| State::unknown(reading.at, reading.value));
-        let start = self.state.or(first)?;
+        let start = self.state.or_else(|| window.first().map(|reading| self.unread(reading)))?;
         let measured: Vec<f64> = window.iter().map(|reading| sigma(reading).powi(2)).collect();
         let mut variances = measured.clone();
         let mut deviations = vec![0.0; window.len()];
@@ -132,8 +138,16 @@ impl Drift {
         for &variance in &fit.variances {
             let Some(reading) = self.waiting.front().copied().filter(|reading| reading.at <= at) else { return };
             self.waiting.pop_front();
-            let start = self.state.unwrap_or_else(|| State::unknown(reading.at, reading.value));
+            let start = self.state.unwrap_or_else(|| self.unread(&reading));
             self.state = Some(start.moved(reading.at).updated(reading.value, variance));
+        }
+    }
+
+    /// The state before the first reading.
+    fn unread(&self, first: &Reading) -> State {
+        match self.expected {
+            Some(rate) => State::unplaced(first.at, first.value, rate),
+            None => State::unknown(first.at, first.value),
         }
     }
 

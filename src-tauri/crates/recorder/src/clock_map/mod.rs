@@ -30,6 +30,7 @@ use roomtone_protocol::{ClockNs, SampleIndex, SegmentKey, WakeEpoch};
 use crate::timeline::TimelineFrame;
 use course::{Course, Expected};
 use offset::Offset;
+use state::Rate;
 
 /// Samples for which a decided stretch holds at least.
 pub(crate) const NODE_SAMPLES: u64 = course::STEP;
@@ -193,8 +194,15 @@ impl TrackClock {
         mut decide: impl FnMut(SegmentKey, &mut Course, Option<&MapStretch>, &mut Offset) -> Vec<MapStretch>,
     ) -> Vec<MapStretch> {
         let mut all = Vec::new();
-        for (&key, course) in &mut self.courses {
-            let Some(offset) = self.epochs.get_mut(&key.epoch) else { continue };
+        let keys: Vec<SegmentKey> = self.courses.keys().copied().collect();
+        for key in keys {
+            let rate = self.rate_before(key);
+            let (Some(course), Some(offset)) = (self.courses.get_mut(&key), self.epochs.get_mut(&key.epoch)) else {
+                continue;
+            };
+            if let Some(rate) = rate {
+                course.expect(rate);
+            }
             let known = self.decided.get(&key).and_then(|known| known.last());
             let new = decide(key, course, known, offset);
             if !new.is_empty() {
@@ -203,6 +211,12 @@ impl TrackClock {
             }
         }
         all
+    }
+
+    /// How fast the device of a segment that has just begun ran when it was open before.
+    fn rate_before(&self, key: SegmentKey) -> Option<Rate> {
+        let course = self.courses.get(&key).filter(|course| course.is_new())?;
+        self.courses.range(..key).rev().find_map(|(_, earlier)| earlier.rate_of(course))
     }
 
     fn saw(&mut self, epoch: WakeEpoch, index: SampleIndex) {

@@ -4,6 +4,7 @@ use roomtone_protocol::{ClockNs, SAMPLE_RATE, SampleIndex};
 
 use super::anchors::{Anchors, AnchorsFit};
 use super::offset::{DOUBTED, Offset, OffsetFit};
+use super::state::Rate;
 use crate::stretch::ONE;
 use crate::timeline::TimelineFrame;
 
@@ -20,6 +21,9 @@ const FEW: f64 = 4.0;
 
 /// A skew that is not looked at before it has had an effect, in parts per million.
 const UNSEEN_SKEW_PPM: f64 = 5.0;
+
+/// How far the clocks of two computers run apart at most, in parts per million: quartz keeps within a hundred.
+const MOST_CLOCK_PPM: f64 = 200.0;
 
 /// Frames that no clock is off, whoever says so: 600 years. Fixed point holds them.
 const MOST_FRAMES: f64 = 1e15;
@@ -71,7 +75,7 @@ impl Place {
             skew: device.skew + clock.skew + device.skew * clock.skew * 1e-6,
             skew_error: device.skew_error().hypot(clock.skew_error()),
             error: device.error().hypot(clock.error()),
-            told_error: (device.error() * if on_device.spread > 0.0 { 1.0 } else { FEW }).hypot(clock.error()),
+            told_error: (device.error() * few(&on_device)).hypot(clock.error()),
             bias: between.bias,
             spread: on_device.spread.hypot(between.spread),
             asymmetry: between.asymmetry,
@@ -92,6 +96,12 @@ impl Place {
         self.anchors.fit.state.offset
     }
 
+    /// How fast the device runs beside its participant's clock.
+    pub(super) fn device(&self) -> Rate {
+        let Rate { skew, error } = self.anchors.fit.state.rate();
+        Rate { skew, error: error * few(&self.anchors) }
+    }
+
     /// Deviations up to this many microseconds may be chance, or queues.
     pub(super) fn doubt(&self) -> f64 {
         (SIGNIFICANT * self.error).max(self.bias)
@@ -101,18 +111,23 @@ impl Place {
     pub(super) fn drifts(&self, seconds: f64) -> bool {
         // Queues may have moved both ends of the line, one up and one down.
         let doubt = (SIGNIFICANT_SKEW * self.skew_error).max(2.0 * self.bias / seconds);
-        self.skew.abs() > doubt.max(UNSEEN_SKEW_PPM)
+        // Beside its own computer's clock a device is measured without any path between them.
+        let Rate { skew, error } = self.device();
+        self.skew.abs() > doubt.max(UNSEEN_SKEW_PPM) || skew.abs() > SIGNIFICANT_SKEW * error + MOST_CLOCK_PPM
     }
 
-    /// What goes to the stretch: spread of the measurements, and how far the map may lie from the truth at most, in
-    /// nanoseconds. `off`: how far it lies from the measured place, in microseconds, because corrections are slow.
+    /// Spread of the measurements, in nanoseconds.
+    pub(super) fn residual_ns(&self) -> u32 {
+        ns(self.spread)
+    }
+
+    /// How far the map may lie from the truth here at most, in nanoseconds, where it lies `off` microseconds from the
+    /// measured place because corrections are slow.
     ///
     /// Half of the least round trip can hide in a path that is longer one way, queues can all have waited on the same
     /// side, and the rest is chance.
-    pub(super) fn quality(&self, off: f64) -> (u32, u32) {
-        // Floats that are too large become the largest integer.
-        let ns = |us: f64| (us * 1e3).round() as u32;
-        (ns(self.spread), ns(self.asymmetry + self.bias + DOUBTED * self.told_error + off.abs()))
+    pub(super) fn uncertainty_ns(&self, off: f64) -> u32 {
+        ns(self.asymmetry + self.bias + DOUBTED * self.told_error + off.abs())
     }
 
     /// The timeline frame that begins closest.
@@ -125,6 +140,16 @@ impl Place {
 pub(super) fn seconds_on_participant(index: SampleIndex, anchors: &Anchors, offset: &Offset, late: f64) -> f64 {
     let began = offset.seconds(ClockNs(anchors.captured_at().0));
     began + anchors.seconds(index) + late / 1e6
+}
+
+/// How many times the standard error counts.
+fn few(anchors: &AnchorsFit) -> f64 {
+    if anchors.spread > 0.0 { 1.0 } else { FEW }
+}
+
+/// Microseconds as nanoseconds. Floats that are too large become the largest integer.
+fn ns(us: f64) -> u32 {
+    (us * 1e3).round() as u32
 }
 
 pub(super) fn clamp(value: i128) -> i64 {

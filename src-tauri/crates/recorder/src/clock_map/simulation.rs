@@ -209,6 +209,12 @@ impl Run {
         frame(&self.decided, sample) / 48_000.0 - self.truth(sample)
     }
 
+    /// How far the decided map may be wrong at a sample, as it says itself, in seconds.
+    pub(crate) fn stated(&self, sample: f64) -> f64 {
+        let begun = self.decided.partition_point(|stretch| stretch.from.0 as f64 <= sample).max(1);
+        f64::from(self.decided[begun - 1].uncertainty_ns) * 1e-9
+    }
+
     /// The largest error between two instants.
     pub(crate) fn worst(&self, from: f64, to: f64) -> f64 {
         (0..)

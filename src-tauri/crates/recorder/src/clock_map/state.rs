@@ -11,6 +11,14 @@ const UNKNOWN_OFFSET: f64 = 1e14;
 /// Variance of a skew of which nothing is known, in ppm²: devices lie within 1,000 ppm.
 const UNKNOWN_SKEW: f64 = 1e6;
 
+/// How fast something runs, in parts per million.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Rate {
+    pub(super) skew: f64,
+    /// Standard error.
+    pub(super) error: f64,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct State {
     /// Seconds since the origin.
@@ -27,6 +35,11 @@ impl State {
     /// Somewhere near `offset`, as good as unknown.
     pub(super) fn unknown(at: f64, offset: f64) -> Self {
         Self { at, offset, skew: 0.0, covariance: [UNKNOWN_OFFSET, 0.0, UNKNOWN_SKEW] }
+    }
+
+    /// Somewhere near `offset`, as good as unknown, and running like this.
+    pub(super) fn unplaced(at: f64, offset: f64, rate: Rate) -> Self {
+        Self { at, offset, skew: rate.skew, covariance: [UNKNOWN_OFFSET, 0.0, rate.error.powi(2)] }
     }
 
     /// No difference at all.
@@ -87,6 +100,11 @@ impl State {
     /// Standard error of the offset, in microseconds.
     pub(super) fn error(&self) -> f64 {
         self.covariance[0].max(0.0).sqrt()
+    }
+
+    /// How fast it runs.
+    pub(super) fn rate(&self) -> Rate {
+        Rate { skew: self.skew, error: self.skew_error() }
     }
 
     /// Standard error of the skew, in parts per million.

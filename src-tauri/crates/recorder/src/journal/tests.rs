@@ -84,7 +84,8 @@ fn what_was_written_is_there_after_opening() {
     let described = |title: &str, notes: &str| {
         Record::Described(Described { title: Some(title.to_owned()), notes: Some(notes.to_owned()) })
     };
-    let marker = MarkerSet { recording: header().recording, at: ClockNs(2), text: "here".to_owned(), by: Some(BEN) };
+    let (recording, text, by) = (header().recording, "here".to_owned(), Some(BEN));
+    let marker = MarkerSet { recording, at: ClockNs(2), text, by, asked: None };
     for note in [
         edge(IntervalEdge::Start, 1),
         Record::Channel(ChannelGiven { participant: ADA, index: 0 }),

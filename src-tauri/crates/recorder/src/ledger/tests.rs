@@ -307,3 +307,30 @@ fn a_channel_that_never_delivered_is_a_doubt() {
     unmapped.notes.stretches.clear();
     unmapped.shows(&[(0.0, 10.0, UnknownExtent)], 10.0, false);
 }
+
+#[test]
+fn a_device_that_opened_for_a_moment_does_not_cut_off_the_next_one() {
+    // Placed by what was measured of each, the first of them lies a little behind the second.
+    let second = key(1, 1);
+    let case = Case::new().segment(A, 0.01, None).segment(second, 0.0, Some(DeviceChange)).arrived(second, 0.0, 10.0);
+    let case = case.inventory(&[(second, 0.0, 10.0)], true);
+    case.shows(&[(0.0, 0.01, NotJoined)], 0.0, true);
+}
+
+#[test]
+fn a_packet_that_lies_in_the_segment_before_its_own_says_nothing_of_the_time_between() {
+    let second = key(1, 1);
+    let case = Case::new().segment(A, 0.0, None).segment(second, 6.0, Some(DeviceChange));
+    let case = case.arrived(A, 0.0, 2.0).arrived(A, 6.5, 6.52).arrived(second, 6.0, 10.0);
+    case.inventory(&[(A, 0.0, 2.0), (second, 6.0, 10.0)], true).shows(&[(2.0, 6.0, DeviceChange)], 4.0, false);
+}
+
+#[test]
+fn who_was_there_before_in_a_run_that_nobody_can_place_had_joined() {
+    let again = key(2, 0);
+    let mut case = Case::new().segment(A, 0.0, None).segment(again, 6.0, None).arrived(again, 6.0, 10.0);
+    case.notes.stretches.remove(&A);
+    let case = case.inventory(&[(again, 6.0, 10.0)], true);
+    case.shows(&[(0.0, 6.0, UnknownExtent)], 6.0, false);
+    case.left(2.0).shows(&[(0.0, 2.0, UnknownExtent), (2.0, 6.0, Left)], 2.0, false);
+}

@@ -138,9 +138,10 @@ impl Changes {
 
     /// Frames that show another sample, or another segment.
     fn edges(&mut self, old: &Piece, new: &Piece) {
-        let same = old.stretches.iter().zip(&new.stretches).take_while(|(old, new)| old == new).count();
+        let courses = [old, new].map(|piece| turns(&piece.stretches));
+        let same = courses[0].iter().zip(&courses[1]).take_while(|(old, new)| old == new).count();
         let begins = |stretch: &MapStretch| stretch.frame_of(stretch.from);
-        let differ = [old, new].into_iter().filter_map(|piece| piece.stretches.get(same));
+        let differ = courses.iter().filter_map(|course| course.get(same).copied());
         let moved = differ.map(begins).min().map(|from| if same == 0 { TimelineFrame(i64::MIN) } else { from });
         let differences = [
             (old.starts.min(new.starts), old.starts.max(new.starts)),
@@ -159,6 +160,16 @@ impl Changes {
         let clipped = shown.map(|(first, end)| (first.max(from), end.min(to)));
         self.frames.extend(clipped.filter(|(from, to)| from < to));
     }
+}
+
+/// The stretches at which a map takes another direction.
+fn turns(stretches: &[MapStretch]) -> Vec<&MapStretch> {
+    let before = std::iter::once(None).chain(stretches.iter().map(Some));
+    let turned = stretches.iter().zip(before);
+    turned
+        .filter(|(next, before)| before.is_none_or(|before| !next.goes_on_from(before)))
+        .map(|(next, _)| next)
+        .collect()
 }
 
 /// The frames that show any of samples `from..to`, or are interpolated from them.

@@ -79,6 +79,9 @@ impl TrackPlan {
 }
 
 /// Places segments without looking at what is covered. Where two overlap, the later one is heard from its start on.
+///
+/// Within an epoch segments follow each other, however exactly each of them could be placed: one of a moment that seems to
+/// begin behind the next one would cut that one off.
 pub(crate) fn pieces_of(
     segments: &BTreeMap<SegmentKey, Segment>,
     stretches: &BTreeMap<SegmentKey, Vec<MapStretch>>,
@@ -101,6 +104,12 @@ pub(crate) fn pieces_of(
             })
         })
         .collect();
+    for number in 1..pieces.len() {
+        let before = &pieces[number - 1];
+        if before.segment.epoch == pieces[number].segment.epoch {
+            pieces[number].starts = pieces[number].starts.max(before.starts);
+        }
+    }
     pieces.sort_by_key(|piece| (piece.starts, piece.segment));
     for number in 1..pieces.len() {
         pieces[number - 1].ends = pieces[number].starts;

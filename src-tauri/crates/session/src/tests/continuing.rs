@@ -16,6 +16,7 @@ fn continued() -> Continued {
         running_since: Some(at(-60.0)),
         channels: vec![who(2), who(1)],
         markers: 3,
+        marked: Vec::new(),
         pauses: 1,
         last_there: at(-30.0),
     }
@@ -97,6 +98,25 @@ fn beside_another_recording_it_only_comes_to_its_end() {
     let shown = stage.state().finalizing[0].clone();
     assert_eq!((shown.recording, shown.state, shown.elapsed_ms), (take(7), RecordingState::Finalizing, 50_000));
     assert_eq!(stage.give(Input::Continued(Box::new(continued()))), [], "known already");
+}
+
+#[test]
+fn a_marker_that_is_asked_for_again_stands_already() {
+    let mut stage = Stage::new();
+    let asked = (who(1), CommandId::from_bytes([9; 16]));
+    stage.give(Input::Continued(Box::new(Continued { marked: vec![asked], ..continued() })));
+    stage.enter(1);
+    let ask = |n, text: &str| Input::Command {
+        caller: member(1),
+        id: CommandId::from_bytes([n; 16]),
+        based_on: None,
+        command: Command::Mark { text: text.to_owned() },
+        fresh: take(8),
+    };
+    assert_eq!(stage.give(ask(9, "before")), [done(1, 9)]);
+    assert_eq!(stage.current().markers, 3);
+    stage.give(ask(10, "after"));
+    assert_eq!(stage.current().markers, 4);
 }
 
 #[test]

@@ -16,8 +16,11 @@ fn described(n: u8, title: Option<&str>, notes: Option<&str>) -> Output {
     Output::Described { recording: take(n), title: title.map(str::to_owned), notes: notes.map(str::to_owned) }
 }
 
-fn marked(n: u8, seconds: f64, text: &str, by: Option<u8>) -> Output {
-    Output::Mark { recording: take(n), at: at(seconds), text: text.to_owned(), by: by.map(who) }
+/// By whoever gave a command, who may only be passing.
+fn marked(n: u8, seconds: f64, text: &str, (caller, command): (u8, u8), passing: bool) -> Output {
+    let by = (!passing).then_some(who(caller));
+    let asked = (who(caller), CommandId::from_bytes([command; 16]));
+    Output::Mark { recording: take(n), at: at(seconds), text: text.to_owned(), by, asked }
 }
 
 #[test]
@@ -28,11 +31,15 @@ fn whoever_is_in_the_room_marks_the_instant() {
     assert_eq!(stage.ask(member(1), mark("early")), refused(code::NOT_RECORDING));
     let (n, _) = stage.command(host(9), start());
     let (command, outputs) = stage.wait(1.5).command(member(1), mark(" good one "));
-    assert_eq!(outputs, [marked(n, 1.5, "good one", Some(1)), Output::Changed, done(1, command)]);
+    assert_eq!(outputs, [marked(n, 1.5, "good one", (1, command), false), Output::Changed, done(1, command)]);
     let (command, outputs) = stage.command(member(2), mark("seen"));
-    assert_eq!(outputs, [marked(n, 1.5, "seen", Some(2)), Output::Changed, done(2, command)], "observers too");
+    assert_eq!(
+        outputs,
+        [marked(n, 1.5, "seen", (2, command), false), Output::Changed, done(2, command)],
+        "observers too"
+    );
     let (command, outputs) = stage.command(passing(3), mark("from a script"));
-    assert_eq!(outputs, [marked(n, 1.5, "from a script", None), Output::Changed, done(3, command)]);
+    assert_eq!(outputs, [marked(n, 1.5, "from a script", (3, command), true), Output::Changed, done(3, command)]);
     assert_eq!(stage.current().markers, 3);
     stage.leave(2);
     assert_eq!(stage.ask(member(2), mark("late")), refused(code::NOT_ALLOWED));
@@ -50,7 +57,11 @@ fn a_marker_means_now_whatever_was_seen() {
     let (n, _) = stage.command(member(1), start());
     stage.ask(member(1), Command::Pause).expect("it runs");
     let (command, outputs) = stage.wait(3.0).command_on(member(1), idle, mark("seam"));
-    assert_eq!(outputs, [marked(n, 3.0, "seam", Some(1)), Output::Changed, done(1, command)], "also in a pause");
+    assert_eq!(
+        outputs,
+        [marked(n, 3.0, "seam", (1, command), false), Output::Changed, done(1, command)],
+        "also in a pause"
+    );
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use roomtone_protocol::channel::Command;
 use roomtone_protocol::code;
 use roomtone_protocol::state::{RecordBy, RecordingState};
-use roomtone_protocol::{ClockNs, RecordingId};
+use roomtone_protocol::{ClockNs, CommandId, RecordingId};
 use roomtone_session::{Caller, Output};
 
 use super::rules::{Model, Version, clean, put, refused};
@@ -14,6 +14,7 @@ impl Model {
     pub(super) fn command(
         &mut self,
         caller: Caller,
+        id: CommandId,
         based_on: Option<Version>,
         command: Command,
         fresh: RecordingId,
@@ -68,7 +69,7 @@ impl Model {
             Command::Cancel { recording } => self.cancel(caller, recording.or(self.current)),
             Command::Describe { recording, title, notes } => self.describe(recording.or(self.current), title, notes),
             Command::Mark { .. } if !caller.passing && !self.in_room(who) => Err(code::NOT_ALLOWED),
-            Command::Mark { text } => self.mark(caller, text),
+            Command::Mark { text } => self.mark(caller, id, text),
             Command::Status => Ok(()),
             Command::SetName { name: Some(name) } if refused(&name) => Err(code::BAD_REQUEST),
             Command::SetName { .. } | Command::SetMuted { .. } if caller.passing || !self.in_room(who) => {
@@ -130,12 +131,12 @@ impl Model {
         }
     }
 
-    fn mark(&mut self, caller: Caller, text: String) -> Done {
+    fn mark(&mut self, caller: Caller, id: CommandId, text: String) -> Done {
         let text = clean(text).ok_or(code::BAD_REQUEST)?;
         let recording = self.current.ok_or(code::NOT_RECORDING)?;
         self.take(recording).markers += 1;
         let by = self.in_room(caller.participant).then_some(caller.participant);
-        self.done.push(Output::Mark { recording, at: ClockNs(self.now), text, by });
+        self.done.push(Output::Mark { recording, at: ClockNs(self.now), text, by, asked: (caller.participant, id) });
         Ok(())
     }
 

@@ -227,6 +227,7 @@ impl Play {
                     running_since,
                     channels: earlier.channels.into_iter().map(person).collect(),
                     markers: 2,
+                    marked: Vec::new(),
                     pauses: 1,
                     last_there,
                 }))

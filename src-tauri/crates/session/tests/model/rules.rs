@@ -234,8 +234,8 @@ impl Model {
                 self.on_relay.clear();
             }
             Input::RelayBack => self.relay_gone = false,
-            Input::Command { caller, based_on, command, fresh, .. } => {
-                return Some(self.command(caller, based_on, command, fresh));
+            Input::Command { caller, id, based_on, command, fresh } => {
+                return Some(self.command(caller, id, based_on, command, fresh));
             }
             Input::Prepared { recording } => {
                 if self.current == Some(recording) {

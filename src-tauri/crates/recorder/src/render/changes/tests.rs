@@ -63,6 +63,23 @@ fn nothing_new_changes_nothing() {
 }
 
 #[test]
+fn a_map_that_only_goes_on_changes_nothing_and_one_that_turns_changes_what_follows() {
+    let old = plan(&[(FIRST, 0, &[(0, 60 * SECOND)])], &[]);
+    let with = |frames_per_sample| {
+        let mut pieces = old.pieces().to_vec();
+        let from = SampleIndex(FIRST + 20 * SECOND);
+        let (frame, fraction, residual_ns, uncertainty_ns) = (20 * SECOND as i64, 0, 5, 7);
+        let segment = key(0);
+        let next = MapStretch { segment, from, frame, fraction, frames_per_sample, residual_ns, uncertainty_ns };
+        pieces[0].stretches.push(next);
+        pieces.into_iter().collect::<TrackPlan>()
+    };
+    assert_eq!(changed(&old, &with(ONE)), []);
+    let (turned, end) = (changed(&with(ONE), &with(ONE + 1)), 60 * SECOND);
+    assert!(turned.len() == 1 && turned[0].0 == 20 * SECOND && turned[0].1 >= end, "{turned:?}");
+}
+
+#[test]
 fn live_packets_change_only_the_edge() {
     let (old, new) = (plan(&[(FIRST, 0, &[(0, 70 * SECOND)])], &[]), plan(&[(FIRST, 0, &[(0, 71 * SECOND)])], &[]));
     let changes = changed(&old, &new);

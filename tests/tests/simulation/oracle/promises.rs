@@ -1,0 +1,79 @@
+//! What people were promised: that a marker stands, that what they said is safe, that a crash costs a second at most.
+
+use std::collections::BTreeSet;
+
+use roomtone_protocol::{ClockNs, IndexRange, RecordingId, SampleIndex};
+use roomtone_recorder::{Journal, Timeline, TimelineFrame};
+
+use super::file::Recorded;
+use super::{SEAM_NS, UNCALM_SEAM_NS};
+use crate::clocks::{SECOND, True};
+use crate::truth::RecordingTruth;
+use crate::world::World;
+
+/// Every marker stands once, where it was set. How many there are.
+pub(super) fn marks_are_true(
+    truth: &RecordingTruth,
+    journal: &Journal,
+    recorded: &Recorded,
+    open_end: Option<ClockNs>,
+) -> u64 {
+    let timeline = Timeline::new(&journal.notes().intervals, open_end);
+    let mut found = BTreeSet::new();
+    for marker in &journal.notes().markers {
+        let mark = truth.marks.get(&marker.text).unwrap_or_else(|| panic!("nobody set {marker:?}"));
+        assert!(found.insert(&marker.text), "{:?} stands twice", marker.text);
+        let frame = timeline.to_file_or_next(TimelineFrame::at(marker.at)).0 as f64;
+        let near = |&at: &True| (frame - recorded.frame_or_next(at)).abs() <= 2.0;
+        assert!(mark.set_at.iter().any(near), "{marker:?} stands at frame {frame}, and was set {mark:?}");
+    }
+    for (text, mark) in truth.marks.iter().filter(|(_, mark)| mark.sure) {
+        assert!(found.contains(text), "{text:?} is not there: {mark:?}");
+    }
+    found.len() as u64
+}
+
+/// The microphone beside the recorder goes down with it, and leaves all but the last second in its spool, or all that came
+/// before the disk stopped taking anything.
+pub(crate) fn own_loss_is_small(world: &mut World, person: usize) {
+    if world.people[person].program.is_none() {
+        return;
+    }
+    let since = world.host.synced_at.min(world.now.plus(-SECOND));
+    let mut loss = 0;
+    for (&recording, truth) in world.truth.recordings.iter().filter(|(_, truth)| truth.versions == 0 && truth.runs()) {
+        for (from, until) in truth.spans(world.now) {
+            let said = world.truth.people[person].said.iter().rev().take_while(|said| said.from >= from);
+            let inside = said.filter(|said| until.0 - said.to.0 >= SEAM_NS || until == world.now);
+            let lost = inside.filter(|said| !world.people[person].disk.holds(recording, said.segment, said.index));
+            for said in lost.filter(|said| said.to <= until && said.from.0 - from.0 >= SEAM_NS) {
+                loss += said.to.0 - said.from.0;
+                assert!(said.from >= since.plus(-SEAM_NS), "person {person}, {said}, died with the recorder");
+            }
+        }
+    }
+    world.figures.own_loss_ns = world.figures.own_loss_ns.max(loss);
+}
+
+/// Everything that somebody keeps of a recording is safe with the recorder: they were just told so, and may go.
+pub(crate) fn all_is_safe(world: &World, recording: RecordingId, person: usize) {
+    let truth = &world.truth.recordings[&recording];
+    let one = &world.people[person];
+    let said = &world.truth.people[person].said;
+    // Where a recorder died, what was recorded ends with what it had heard.
+    let spans = match truth.orphaned {
+        Some(_) => truth.spans_in_file.clone(),
+        None => truth.spans(truth.until.unwrap_or(world.now)),
+    };
+    for (from, until) in spans {
+        let (from, until) = (from.plus(UNCALM_SEAM_NS), until.plus(-UNCALM_SEAM_NS));
+        let first = said.partition_point(|said| said.from < from);
+        for said in said[first..].iter().take_while(|said| said.to <= until) {
+            let to = SampleIndex(said.index + 960);
+            let range = IndexRange { segment: said.segment, from: SampleIndex(said.index), to };
+            let lost = one.disk.holds(recording, said.segment, said.index)
+                && !world.host.disk.is_safe(recording, one.id, range);
+            assert!(!lost, "person {person}, {said}, is called safe, and a power cut would take it");
+        }
+    }
+}
