@@ -23,6 +23,10 @@ impl RecorderEnd {
             RecordingHeader { recording, room_id: self.setup.room, room: self.setup.name.clone(), title, started_by };
         let mut take = OpenTake::new(recording, at);
         take.open(desk, header);
+        take.note(desk, Record::Epoch(self.placement.epoch(&self.setup.run, self.on_clock, 0)));
+        if self.placing.is_some() {
+            take.hold();
+        }
         take.note(desk, self.interval_record(IntervalEdge::Start, at));
         self.takes.insert(recording, take);
     }

@@ -133,7 +133,10 @@ impl RecorderEnd {
         }
     }
 
+    /// Both clocks were compared. `exchange` is on this run's own clock.
     pub(super) fn exchange(&mut self, desk: &mut dyn Desk, participant: ParticipantId, exchange: ClockExchange) {
+        let [t0, t3] = [exchange.t0, exchange.t3].map(|at| self.placement.on_timeline(at));
+        let exchange = ClockExchange { t0, t3, ..exchange };
         let mut decided = Vec::new();
         if let Some(track) = self.tracks.get_mut(&participant) {
             track.compare(exchange);
