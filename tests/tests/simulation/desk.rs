@@ -41,7 +41,7 @@ pub(crate) struct HostDisk {
     /// Journals that opened since it was asked last.
     opened: Vec<RecordingId>,
     beside: BTreeMap<RecordingId, Beside>,
-    /// A program that was killed took something along that the disk had no time for.
+    /// A program that died took something along that the disk had no time for, or may have.
     pub(crate) lost_words: bool,
     tombstones: BTreeSet<RecordingId>,
 }
@@ -138,6 +138,7 @@ impl HostDisk {
     /// The power is cut: what was not synced is gone, or some of it.
     pub(crate) fn power_cut(&mut self, cut: Cut) {
         self.killed();
+        self.lost_words = true;
         self.disk.power_cut(cut);
     }
 
