@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use roomtone_recorder::{ChannelSpec, FinalizeOptions, Journal, finalize};
-use roomtone_tests::signal::Speaker;
 #[cfg(target_os = "linux")]
 use roomtone_tests::Boot;
+use roomtone_tests::signal::Speaker;
 use roomtone_tests::{Deadline, Host, Outcome, PATIENCE, Stage, now_unix_ms};
 use serde_json::Value;
 

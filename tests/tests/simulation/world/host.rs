@@ -29,6 +29,8 @@ pub(crate) struct Host {
     pub(super) wall_off_ns: i64,
     /// Boots of the computer.
     pub(super) boots: u32,
+    /// When it lost power last.
+    pub(super) cut_at: True,
     id: ParticipantId,
     room: RoomId,
     pub(crate) epoch: u32,
@@ -54,6 +56,7 @@ impl Host {
             timeline: clock,
             wall_off_ns: 0,
             boots: 0,
+            cut_at: True(0),
             id: ParticipantId::from_bytes(random.id()),
             room: RoomId::from_bytes(random.id()),
             epoch: 0,

@@ -5,10 +5,11 @@ use std::cmp::Reverse;
 use roomtone_disk::Cut;
 use roomtone_engine::{GoingOn, RecorderInput};
 use roomtone_protocol::RecordingId;
+use roomtone_recorder::Journal;
 
 use super::World;
 use super::making::finished;
-use crate::clocks::MachineClock;
+use crate::clocks::{MachineClock, SECOND, True};
 use crate::desk::Beside;
 
 impl World {
@@ -28,6 +29,7 @@ impl World {
         self.host.clock = self.host.clock.booted(boot);
         self.host.wall_off_ns = boot.wall_off_ns();
         self.host.boots += 1;
+        self.host.cut_at = self.now;
     }
 
     /// What an earlier start left is brought to its end, or goes on.
@@ -84,11 +86,22 @@ impl World {
         let recording = going_on.continued.recording;
         if self.host.disk.lost_words {
             self.is_what_is_written(recording, &going_on);
+            self.goodbyes_are_what_is_written(recording, &journal);
         }
         self.host.disk.adopt(recording, journal);
         self.host.timeline = self.truth.recordings[&recording].clock;
         self.tell_host(RecorderInput::GoingOn(Box::new(going_on)));
         Some(recording)
+    }
+
+    /// A goodbye of the last second before a power cut was never heard.
+    fn goodbyes_are_what_is_written(&mut self, recording: RecordingId, journal: &Journal) {
+        let clock = self.truth.recordings[&recording].clock;
+        for (one, truth) in self.people.iter().zip(&mut self.truth.people) {
+            let written = journal.notes().left.get(&one.id).map_or(&[][..], Vec::as_slice);
+            let is_written = |at: True| written.iter().any(|left| (left.0 - clock.at(at).0).abs() < SECOND);
+            truth.goodbyes.retain(|&at| at < self.host.cut_at.plus(-2 * SECOND) || is_written(at));
+        }
     }
 
     /// What was agreed to while the disk stalled, or in the last second before a power cut, and died with the program,

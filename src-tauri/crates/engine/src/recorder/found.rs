@@ -63,7 +63,10 @@ impl GoingOn {
             last_there,
         };
         match Placement::find(notes, start, last_there, now, run) {
-            Ok(placement) => Ok(Some(Self { continued, placement, cuts, tracks })),
+            Ok(placement) => {
+                let provisional = notes.provisional().filter(|_| placement.boots == notes.boots());
+                Ok(Some(Self { continued, placement, provisional, cuts, tracks }))
+            }
             Err(Unplaced { behind_s }) => {
                 let recording = journal.header().recording;
                 tracing::warn!(%recording, behind_s, "the wall clock lies before the recording's last second: it ends there");

@@ -21,6 +21,8 @@ pub struct GoingOn {
     pub continued: Continued,
     /// Where this run's clock lies on that.
     pub placement: Placement,
+    /// From which instant on an earlier run of this boot, whose clock had no place yet, noted its own; None if there was none.
+    pub provisional: Option<ClockNs>,
     /// Pauses: from, until; None if it was paused.
     pub cuts: Vec<(ClockNs, Option<ClockNs>)>,
     /// What is there of each track: its samples, and the segments, anchors, measurements, decided maps and mutes that
@@ -39,12 +41,14 @@ impl GoingOn {
 impl RecorderEnd {
     /// Takes a recording up again. Its journal takes records already.
     pub(super) fn go_on(&mut self, desk: &mut dyn Desk, going_on: GoingOn) {
-        let GoingOn { continued, placement, cuts, tracks } = going_on;
+        let GoingOn { continued, placement, provisional, cuts, tracks } = going_on;
         // Whatever this run has noted by now, it has noted on its own clock.
         self.set_placement(placement, ClockNs(i64::MIN));
         if placement.by == Some(PlacedBy::Provisional) {
             let tracks = tracks.iter().map(|(participant, _, records)| (*participant, &records[..]));
-            self.placing = Some(Placing::new(placement, continued.last_there, self.now.clock, tracks));
+            // An earlier run of the same boot may have noted something before it was killed.
+            let since = provisional.unwrap_or(self.now.clock);
+            self.placing = Some(Placing::new(placement, (continued.last_there, since), self.now.clock, tracks));
         }
         let mut take = OpenTake::new(continued.recording, continued.begun);
         take.boots = placement.boots;
@@ -62,9 +66,6 @@ impl RecorderEnd {
         }
         self.takes.insert(take.recording, take);
         self.note_epochs(desk);
-        if self.placing.is_some() {
-            self.takes.values_mut().filter(|take| take.is_live()).for_each(OpenTake::hold);
-        }
         self.room(RoomInput::Continued(Box::new(continued)));
     }
 }

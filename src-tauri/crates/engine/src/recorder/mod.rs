@@ -358,8 +358,10 @@ impl RecorderEnd {
         self.ask_for_missing();
         let links = &self.links;
         let ending = self.ending.is_some();
+        let placed = self.placing.is_none();
         let settled = |take: &&OpenTake| {
-            (ending && take.repair.is_some()) || take.settled(now, |participant| links.contains_key(&participant))
+            (ending && take.repair.is_some())
+                || (placed && take.settled(now, |participant| links.contains_key(&participant)))
         };
         let settled: Vec<_> = self.takes.values().filter(settled).map(|take| take.recording).collect();
         settled.into_iter().for_each(|recording| self.finish(desk, recording));

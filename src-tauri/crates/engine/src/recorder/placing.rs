@@ -1,7 +1,7 @@
 //! Behind a boot of its computer, the recorder finds out where its new clock lies on the timeline.
 //!
 //! The wall clock has said it already, and the recording goes on. Until somebody's clock says it better, what is measured
-//! and noted waits here, for all of it would have to be moved; packets do not, they carry their own index.
+//! waits here, for maps are decided once; edges and markers are moved when it is said, packets carry their own index.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -30,9 +30,7 @@ const LOOKED_AT: usize = 600;
 #[derive(Debug)]
 pub(super) struct Placing {
     wall: Placement,
-    /// The last sign of life: nothing of this run lies before.
     earliest: ClockNs,
-    /// What is noted from here on is noted by the wall clock.
     since: ClockNs,
     until: ClockNs,
     before: BTreeMap<ParticipantId, TrackClock>,
@@ -41,10 +39,11 @@ pub(super) struct Placing {
 }
 
 impl Placing {
-    /// `wall` is what the wall clock says, `now` is on the timeline by it.
+    /// `wall` is what the wall clock says, `now` is on the timeline by it. Nothing of this boot lies before `earliest`, the
+    /// last sign of life of the one before, and what is noted from `since` on is noted by the wall clock.
     pub(super) fn new<'a>(
         wall: Placement,
-        earliest: ClockNs,
+        (earliest, since): (ClockNs, ClockNs),
         now: ClockNs,
         tracks: impl Iterator<Item = (ParticipantId, &'a [Record])>,
     ) -> Self {
@@ -62,7 +61,7 @@ impl Placing {
         });
         let before: BTreeMap<_, _> = before.flatten().collect();
         let until = ClockNs(now.0.saturating_add(PATIENCE_NS));
-        Self { wall, earliest, since: now, until, before, measured: BTreeMap::new() }
+        Self { wall, earliest, since, until, before, measured: BTreeMap::new() }
     }
 
     /// Whether waiting longer can bring anything: not once the time is up, nor when everybody whose clock was known is
@@ -146,7 +145,7 @@ impl RecorderEnd {
         let by_ns = placed.shift_ns.saturating_sub(self.placement.shift_ns);
         tracing::info!(by_ns, uncertainty_ns = placed.uncertainty_ns, by = ?placed.by, "the clock has its place");
         self.set_placement(placed, placing.since);
-        self.takes.values_mut().for_each(|take| take.place(desk, placing.since, by_ns));
+        self.takes.values_mut().for_each(|take| take.place(placing.since, by_ns));
         self.note_epochs(desk);
         for (participant, measured) in placing.measured {
             measured.into_iter().for_each(|exchange| self.exchange(desk, participant, exchange));

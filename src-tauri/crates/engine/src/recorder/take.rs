@@ -38,8 +38,6 @@ pub(super) struct OpenTake {
     pub(super) repair: Option<Repair>,
     /// Boots of the computer since it began.
     pub(super) boots: u32,
-    /// What is noted of instants on a clock that has no place yet.
-    held: Option<Vec<Record>>,
 }
 
 /// A recording that was over and takes packets again.
@@ -139,37 +137,16 @@ impl OpenTake {
             repair: None,
             owed: VecDeque::new(),
             boots: 0,
-            held: None,
         }
     }
 
-    /// Notes of instants wait until [`OpenTake::place`] says where the clock lies.
-    pub(super) fn hold(&mut self) {
-        self.held.get_or_insert_default();
-    }
-
-    /// The clock has its place: instants from `since` on lie later by so much than was thought.
-    pub(super) fn place(&mut self, desk: &mut dyn Desk, since: ClockNs, by_ns: i64) {
-        let Some(held) = self.held.take() else { return };
-        let moved = |at: &mut ClockNs| {
-            if *at >= since {
-                at.0 = at.0.saturating_add(by_ns);
-            }
-        };
-        moved(&mut self.from);
-        self.until.iter_mut().for_each(moved);
-        for (from, until) in &mut self.cuts {
-            moved(from);
-            until.iter_mut().for_each(moved);
-        }
-        for mut record in held {
-            match &mut record {
-                Record::Interval(edge) => moved(&mut edge.at),
-                Record::Marker(marker) => moved(&mut marker.at),
-                Record::Left(left) => moved(&mut left.at),
-                _ => {}
-            }
-            self.note(desk, record);
+    /// The clock has its place: instants from `since` on lie later by so much than was thought. Its journal moves them
+    /// itself, with the epoch that says so.
+    pub(super) fn place(&mut self, since: ClockNs, by_ns: i64) {
+        let cuts = self.cuts.iter_mut().flat_map(|(from, until)| std::iter::once(from).chain(until));
+        let instants = std::iter::once(&mut self.from).chain(&mut self.until).chain(cuts);
+        for at in instants.filter(|at| **at >= since) {
+            at.0 = at.0.saturating_add(by_ns);
         }
     }
 
@@ -201,12 +178,7 @@ impl OpenTake {
 
     /// Notes something of the whole recording, as soon as the disk has time.
     pub(super) fn note(&mut self, desk: &mut dyn Desk, record: Record) {
-        match &mut self.held {
-            Some(held) if matches!(record, Record::Interval(_) | Record::Marker(_) | Record::Left(_)) => {
-                held.push(record);
-            }
-            _ => self.write(desk, Owed::Note(record)),
-        }
+        self.write(desk, Owed::Note(record));
     }
 
     /// Whether the disk has been told to open its journal: what came for it before would be nowhere.
@@ -247,8 +219,7 @@ impl OpenTake {
             return now.0 - repair.moved_at.0 >= CONNECTED_NS
                 || (self.owed.is_empty() && !self.tracks.iter().any(brings));
         }
-        let written = self.owed.is_empty() && self.held.is_none();
-        let Some(until) = self.until.filter(|_| written) else { return false };
+        let Some(until) = self.until.filter(|_| self.owed.is_empty()) else { return false };
         let waited = now.0 - until.0;
         self.channels.iter().all(|participant| {
             let Some(track) = self.tracks.get(participant) else { return true };
@@ -323,14 +294,6 @@ mod tests {
         assert_eq!(take.recorded_ns(ClockNs(500)), 250);
         take.until = Some(ClockNs(400));
         assert_eq!(take.recorded_ns(ClockNs(500)), 250);
-    }
-
-    #[test]
-    fn nothing_is_settled_before_its_end_has_a_place() {
-        let mut over = take(true, 960);
-        over.hold();
-        over.until = Some(ClockNs(10));
-        assert!(!over.settled(ClockNs(i64::MAX), |_| true));
     }
 
     #[test]

@@ -31,7 +31,8 @@ fn placing(people: &[(ParticipantId, i64)]) -> Placing {
     });
     let before: Vec<_> = before.collect();
     let tracks = before.iter().map(|(participant, records)| (*participant, &records[..]));
-    Placing::new(wall(), ClockNs(300 * SECOND), ClockNs(359 * SECOND), tracks)
+    let now = ClockNs(359 * SECOND);
+    Placing::new(wall(), (ClockNs(300 * SECOND), now), now, tracks)
 }
 
 /// Eight exchanges, or fewer, on the new clock.
