@@ -51,7 +51,7 @@ impl RecorderEnd {
             self.placing = Some(Placing::new(placement, (continued.last_there, since), self.now.clock, tracks));
         }
         let mut take = OpenTake::new(continued.recording, continued.begun);
-        take.boots = placement.boots;
+        (take.went_on, take.boots) = (true, placement.boots);
         take.cuts = cuts;
         take.channels.clone_from(&continued.channels);
         for &participant in &continued.channels {

@@ -36,6 +36,8 @@ pub(super) struct OpenTake {
     owed: VecDeque<Owed>,
     /// It has been over, and had a file; somebody came back with more of it.
     pub(super) repair: Option<Repair>,
+    /// An earlier run began it. What that told of in its last second may not be on the disk.
+    pub(super) went_on: bool,
     /// Boots of the computer since it began.
     pub(super) boots: u32,
 }
@@ -75,6 +77,8 @@ pub(super) struct TakeTrack {
     pub(super) end_announced: Option<Announced>,
     /// The link that was told of each pause, and whether it was told that it is over.
     pub(super) cuts_announced: Vec<(u64, bool)>,
+    /// The link that was told that there are no others.
+    pub(super) cuts_closed: Option<u64>,
     /// Said goodbye since the last packet.
     pub(super) left: bool,
     /// The journal holds the participant's own word that nothing more will come.
@@ -136,6 +140,7 @@ impl OpenTake {
             failed: false,
             repair: None,
             owed: VecDeque::new(),
+            went_on: false,
             boots: 0,
         }
     }

@@ -321,6 +321,15 @@ impl RecorderEnd {
                         self.outputs.push_back(Output::Send { to: participant, message });
                     }
                 }
+                // Whoever was told of a pause that is lost would keep nothing for ever.
+                if take.went_on
+                    && told.cuts_closed != Some(link.generation)
+                    && let (Some(from), Ok(cut)) = (latest(take.from), u32::try_from(take.cuts.len()))
+                {
+                    told.cuts_closed = Some(link.generation);
+                    let message = ToParticipant::SpoolCut { recording, cut, from, until: Some(from) };
+                    self.outputs.push_back(Output::Send { to: participant, message });
+                }
             }
             if let Some(until) = on.due(told.end_announced, || take.until.and_then(latest)) {
                 told.end_announced = Some(on.told(until));

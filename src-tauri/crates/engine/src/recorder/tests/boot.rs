@@ -121,11 +121,15 @@ fn what_happens_before_the_clock_has_its_place_is_moved_there() {
         _ => None,
     });
     assert!(off(from.unwrap(), 0) < 10_000_000, "{from:?}");
-    let cut = sent(&told).into_iter().find_map(|message| match message {
-        ToParticipant::SpoolCut { from, until: Some(until), .. } => Some((*from, *until)),
-        _ => None,
-    });
-    let (from, until) = cut.unwrap();
+    let cuts: Vec<_> = sent(&told)
+        .into_iter()
+        .filter_map(|message| match message {
+            ToParticipant::SpoolCut { cut, from, until: Some(until), .. } => Some((*cut, *from, *until)),
+            _ => None,
+        })
+        .collect();
+    let [(0, from, until), (1, no_other, at_all)] = cuts[..] else { panic!("{cuts:?}") };
+    assert_eq!(no_other, at_all, "whatever was told before and is lost is taken back");
     assert!(off(from, 361 * SECOND) < 10_000_000 && off(until, 362 * SECOND) < 10_000_000, "{from:?} {until:?}");
 
     stage.now_ms = 20_000;
