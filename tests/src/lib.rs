@@ -4,6 +4,8 @@
 //! Nothing here knows Roomtone's code: programs are driven by their command line, files are read by other people's
 //! readers, objects are fetched by another client.
 
+#[cfg(target_os = "linux")]
+mod boot;
 mod bucket;
 mod chance;
 mod http;
@@ -22,6 +24,8 @@ mod stage;
 mod truth;
 mod wav;
 
+#[cfg(target_os = "linux")]
+pub use boot::Boot;
 pub use bucket::Bucket;
 pub use chance::Chance;
 pub use http::{Fetched, fetch};

@@ -157,16 +157,20 @@ impl Computer {
     /// The same command, to be run on this computer. It becomes the program itself, so that signals reach it.
     #[must_use]
     pub fn command(&self, command: &Command) -> Command {
-        let mut inside = self.keeper.enter();
-        inside.arg(command.get_program()).args(command.get_args());
-        for (name, value) in command.get_envs() {
-            match value {
-                Some(value) => inside.env(name, value),
-                None => inside.env_remove(name),
-            };
-        }
-        inside
+        inside(self.keeper.enter(), command)
     }
+}
+
+/// The same command behind one that makes or enters namespaces.
+pub(crate) fn inside(mut entering: Command, command: &Command) -> Command {
+    entering.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => entering.env(name, value),
+            None => entering.env_remove(name),
+        };
+    }
+    entering
 }
 
 impl Keeper {
@@ -221,7 +225,7 @@ impl Drop for Keeper {
     }
 }
 
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
 }
 

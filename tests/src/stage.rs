@@ -178,6 +178,12 @@ impl Stage {
     /// It does not get ready.
     #[must_use]
     pub fn host_as(&self, who: &str, more: &[&str]) -> Host {
+        self.started_host(&mut self.host_command(who, more))
+    }
+
+    /// What [`Stage::host_as`] starts.
+    #[must_use]
+    pub fn host_command(&self, who: &str, more: &[&str]) -> Command {
         let mut arguments = vec!["host", "--room", "First light", "--media-addr", "127.0.0.1"];
         arguments.extend_from_slice(more);
         if !more.contains(&"--relay") && !more.contains(&"--listen") {
@@ -186,7 +192,7 @@ impl Stage {
         if !more.contains(&"--mic") {
             arguments.extend(["--mic", "none"]);
         }
-        self.started_host(&mut self.roomtone(who, &arguments))
+        self.roomtone(who, &arguments)
     }
 
     /// Starts a host by a command of one's own and waits until it is ready.

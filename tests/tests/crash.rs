@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+#[cfg(target_os = "linux")]
+use roomtone_tests::Boot;
 use roomtone_tests::signal::{Mark, SAMPLE_RATE, Speaker, read_time_code};
 use roomtone_tests::{Host, Outcome, PATIENCE, Stage, now_unix_ms};
 use serde_json::Value;
@@ -19,12 +21,16 @@ const OUTAGE: Duration = Duration::from_secs(5);
 const TEN_MS: f64 = 480.0;
 
 /// Kills the host and starts it again after the outage, as it was started before.
-fn outage(stage: &Stage, mut host: Host, arguments: &[&str]) -> Host {
+fn outage(stage: &Stage, host: Host, arguments: &[&str]) -> Host {
+    outage_until(host, || stage.host(arguments))
+}
+
+fn outage_until(mut host: Host, again: impl FnOnce() -> Host) -> Host {
     let invite = host.invite.clone();
     host.program.kill().unwrap();
     drop(host);
     std::thread::sleep(OUTAGE);
-    let host = stage.host(arguments);
+    let host = again();
     assert_eq!(host.invite, invite, "the same room at the same address");
     host
 }
@@ -134,6 +140,59 @@ fn only_the_hosts_own_microphone_lacks_the_time_in_which_its_program_was_dead() 
     assert!(marks.iter().any(|mark| mark.frame < missing[0]["from"].as_u64().unwrap() as f64));
     assert!(marks.iter().any(|mark| mark.frame > missing[0]["to"].as_u64().unwrap() as f64));
     assert!(ada.stop(PATIENCE).unwrap().status.success());
+}
+
+/// The programs of the host die with its computer. What a disk does then is not to be seen here: it loses nothing.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_host_whose_computer_booted_goes_on_with_the_same_recording() {
+    let stage = Stage::new();
+    stage.prepare(&[ADA, BEN, CLEO], 120);
+    let at_ms = (now_unix_ms() + 1_000.0).round();
+    let own = stage.microphone(CLEO, 120, at_ms);
+    let arguments = ["--mic", own.as_str(), "--name", "Cleo"];
+    let mut host = stage.host(&arguments);
+    let people = [("Ada", ADA), ("Ben", BEN)].map(|(name, speaker)| {
+        let person = stage.join(&host.invite, name, &stage.microphone(speaker, 120, at_ms), &[]);
+        host.person("participant_joined", name);
+        person
+    });
+    let started = stage.ask(&["record", &host.invite, "start"]).unwrap();
+    let recording = started["recording"].as_str().unwrap();
+    host.recorded(recording, 12_000);
+    let boot = Boot::new(stage.place(), "0e0b7a51-6a6c-4b6f-9c55-2f1d3a4b5c6d");
+    let again = || stage.started_host(&mut boot.command(&stage.host_command("host", &arguments)));
+    let mut host = outage_until(host, again);
+    host.recorded(recording, 30_000);
+    let outcome = stopped(&stage, &mut host);
+    assert_eq!(outcome.recording, recording, "it went on");
+    let channel = |name: &str| outcome.names().iter().position(|known| *known == name).unwrap();
+    for (name, speaker) in [("Ada", ADA), ("Ben", BEN)] {
+        all_there(&outcome, channel(name), speaker, at_ms);
+        assert_eq!(outcome.channel(channel(name))["missing_frames"], 0, "{name}: {}", outcome.metadata);
+    }
+    let seams = outcome.metadata["clock_seams"].as_array().unwrap();
+    println!("the boot: {seams:?}");
+    assert_eq!((seams.len(), &seams[0]["by"]), (1, &Value::from("participants")), "{seams:?}");
+    assert!(seams[0]["uncertainty_us"].as_f64().unwrap() < 5_000.0, "{seams:?}");
+
+    let gaps = outcome.channel(channel("Cleo"))["gaps"].as_array().unwrap();
+    let missing: Vec<_> = gaps.iter().filter(|gap| gap["cause"] != "not_joined").collect();
+    assert_eq!((missing.len(), &missing[0]["cause"]), (1, &Value::from("crash")), "{gaps:?}");
+    let (from, to) = (missing[0]["from"].as_u64().unwrap() as f64, missing[0]["to"].as_u64().unwrap() as f64);
+    println!("the host's own microphone lacks {:.2} s", (to - from) / 48_000.0);
+    let seam = seams[0]["frame"].as_f64().unwrap();
+    assert!(from < seam && seam < to + 48_000.0, "{from} {seam} {to}");
+    let marks = read_time_code(&outcome.wav().channels[channel("Cleo")], CLEO);
+    let expected = (at_ms - outcome.started_ms()) * SAMPLE_RATE as f64 / 1000.0;
+    for mark in &marks {
+        assert!((mark.origin() - expected).abs() <= TEN_MS, "{mark:?} is not where the clock put it");
+    }
+    assert!(marks.iter().any(|mark| mark.frame < from) && marks.iter().any(|mark| mark.frame > to), "{marks:?}");
+    for person in people {
+        assert!(person.stop(PATIENCE).unwrap().status.success());
+    }
+    assert!(host.program.stop(PATIENCE).unwrap().status.success());
 }
 
 #[test]

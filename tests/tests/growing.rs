@@ -1,5 +1,5 @@
 //! The file of a recording grows while it is recorded, and is the one that a single pass over the journal makes: after
-//! Stop, after the host's program was killed, and after a repair.
+//! Stop, after the host's program was killed, after its computer booted, and after a repair.
 
 #![allow(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
 
@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use roomtone_recorder::{ChannelSpec, FinalizeOptions, Journal, finalize};
+#[cfg(target_os = "linux")]
+use roomtone_tests::Boot;
 use roomtone_tests::signal::Speaker;
 use roomtone_tests::{Deadline, Host, Outcome, PATIENCE, Stage, now_unix_ms};
 use serde_json::Value;
@@ -94,7 +96,7 @@ fn talkative() -> Stage {
 }
 
 #[test]
-fn a_file_grows_while_it_is_recorded_also_behind_a_kill_and_stop_leaves_only_its_end() {
+fn a_file_grows_while_it_is_recorded_also_behind_a_kill_and_a_boot_and_stop_leaves_only_its_end() {
     let stage = talkative();
     stage.prepare(&[ADA, BEN], 180);
     let mut first = stage.host(&[]);
@@ -113,7 +115,18 @@ fn a_file_grows_while_it_is_recorded_also_behind_a_kill_and_stop_leaves_only_its
 
     let mut host = stage.host(&[]);
     host.recorded(&recording, 70_000);
-    grown(&folder, 75.max(seconds + 4));
+    let seconds = (grown(&folder, 75.max(seconds + 4)) - HEADER) / SECOND;
+    #[cfg(target_os = "linux")]
+    let host = {
+        host.program.kill().unwrap();
+        drop(host);
+        let boot = Boot::new(stage.place(), "5b0c1d77-93b4-4a53-8f0e-6d2a7c1e9f10");
+        let mut host = stage.started_host(&mut boot.command(&stage.host_command("host", &[])));
+        host.recorded(&recording, 80_000);
+        // On another clock it knows as well what is settled.
+        grown(&folder, seconds + 12);
+        host
+    };
     let outcome = stopped(&stage, &host);
     assert_eq!(outcome.recording, recording);
     assert!(outcome.gapless, "{}", outcome.metadata);

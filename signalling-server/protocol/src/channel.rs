@@ -365,7 +365,8 @@ pub enum ToParticipant {
         until: ClockNs,
     },
     /// Recorded time is interrupted: nothing of this stretch is kept or sent. Told between [`Self::SpoolFrom`] and
-    /// [`Self::SpoolUntil`], again on every new link; told again, only what was open before can close.
+    /// [`Self::SpoolUntil`], again on every new link; told again, only what was open before can close. One that ends where it begins takes back itself and all with higher
+    /// numbers: the recorder died before it had them on its disk.
     SpoolCut {
         /// Of this recording.
         recording: RecordingId,

@@ -48,6 +48,9 @@ pub struct Metadata {
     pub unrecorded: Vec<Unrecorded>,
     /// In order of time.
     pub markers: Vec<Marker>,
+    /// Where the host's computer lost its clock, because it booted, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clock_seams: Vec<ClockSeam>,
 }
 
 /// Hashes of equal parts of the file; the last part may be shorter.
@@ -152,6 +155,29 @@ pub struct Alignment {
     pub residual_us: Option<f64>,
     /// Half of the least round trip, which path asymmetry can hide, and the map's standard error, in microseconds.
     pub uncertainty_us: Option<f64>,
+}
+
+/// The host's computer booted while it was recording. What follows is put behind what was before as exactly as can be told;
+/// the time between is filled like any other gap.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct ClockSeam {
+    /// From where on.
+    pub frame: u64,
+    /// How far what follows may lie off against what was before, in microseconds, and channels that were there before
+    /// against others.
+    pub uncertainty_us: f64,
+    /// What told.
+    pub by: SeamPlacedBy,
+}
+
+/// What told how long a host's computer was without its clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SeamPlacedBy {
+    /// Clocks of participants, which went on meanwhile.
+    Participants,
+    /// The host's wall clock alone: nobody was back whose clock could tell.
+    WallClock,
 }
 
 /// Somebody who was there and is not in the file.

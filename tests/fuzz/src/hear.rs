@@ -36,7 +36,7 @@ pub(crate) fn hear(journal: &Journal, open_end: Option<ClockNs>) {
     let mut planar = Vec::new();
     for from in places {
         let to = from.saturating_add(FRAMES).min(timeline.frames());
-        renderer.render_planar(FileFrame(from.min(to)), FileFrame(to), &mut planar).expect("the disk is in memory");
+        renderer.render_planar(FileFrame(from.min(to)), FileFrame(to), 1, &mut planar).expect("the disk is in memory");
         assert!(planar.iter().all(|channel| channel.len() as u64 == to - from.min(to)));
     }
 }

@@ -39,6 +39,16 @@ impl MachineClock {
         Self { offset_ns, rate: 1.0 + random.between(-30e-6, 30e-6) }
     }
 
+    /// The same quartz behind a boot that began like that of another machine.
+    pub(crate) fn booted(self, like: Self) -> Self {
+        Self { offset_ns: like.offset_ns, ..self }
+    }
+
+    /// Half a second at most, either way, by the chance that there is in a boot: what its wall clock is off.
+    pub(crate) fn wall_off_ns(self) -> i64 {
+        self.offset_ns % SECOND - SECOND / 2
+    }
+
     pub(crate) fn at(&self, time: True) -> ClockNs {
         ClockNs(self.offset_ns + (time.0 as f64 * self.rate).round() as i64)
     }

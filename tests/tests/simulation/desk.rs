@@ -44,7 +44,7 @@ pub(crate) struct HostDisk {
     written: Vec<(RecordingId, ParticipantId, IndexRange)>,
     kept: BTreeMap<(RecordingId, ParticipantId), Coverage>,
     beside: BTreeMap<RecordingId, Beside>,
-    /// A program that was killed took something along that the disk had no time for.
+    /// A program that died took something along that the disk had no time for, or may have.
     pub(crate) lost_words: bool,
     tombstones: BTreeSet<RecordingId>,
 }
@@ -150,6 +150,7 @@ impl HostDisk {
     pub(crate) fn power_cut(&mut self, cut: Cut) {
         self.killed();
         self.written.clear();
+        self.lost_words = true;
         self.disk.power_cut(cut);
     }
 

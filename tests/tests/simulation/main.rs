@@ -5,6 +5,7 @@
 //! A seed decides everything and repeats it: `ROOMTONE_SEED=17 cargo test -p roomtone-tests --test simulation`.
 //! `ROOMTONE_SEEDS` says how many are played, or from which one to which: `1500..3000`.
 
+mod boots;
 mod clocks;
 mod desk;
 mod microphone;

@@ -1,6 +1,7 @@
 //! What must be true of every recording, from what really happened. The product's index arithmetic has no part in it:
 //! where a packet belongs is what its own time code says.
 
+mod boots;
 mod excuse;
 mod file;
 mod promises;
@@ -159,7 +160,7 @@ fn channel_is_true(
     // What a host that died measured last may have died with it.
     let kept = world.truth.recordings[&recording].orphaned.is_none();
     let middle = |from: True, to: True| recorded.frame(True((from.0 + to.0) / 2));
-    let edge = if truth.calm_path { SEAM_NS } else { UNCALM_SEAM_NS };
+    let edge = if truth.calm_path { SEAM_NS } else { UNCALM_SEAM_NS } + recorded.boots_ns as i64;
     let mut absent = 0;
     let mut known: BTreeMap<_, _> = channel.packets.iter().map(|packet| (packet.key, packet)).collect();
     for said in &truth.said {
@@ -185,7 +186,7 @@ fn channel_is_true(
                 let error = (placed - recorded.frame(said.from)).abs() / 48e3 * 1e9;
                 let late = said.index >= channel.first(said.segment) + KNOWN_SAMPLES;
                 let sharp = kept && truth.calm_path && truth.is_measured(said.from, MEASURED);
-                let allowed = figures.error(error, stated, late, sharp);
+                let allowed = figures.error(error, stated, late, sharp) + recorded.boots_ns;
                 assert!(error <= allowed, "{} is {:.3} ms away; {:.3} are allowed", what(), error / 1e6, allowed / 1e6);
                 let slack = allowed * 48e3 / 1e9;
                 let gap = match said.muted {
@@ -204,7 +205,8 @@ fn channel_is_true(
             None => {
                 figures.missing += 1;
                 figures.slow += u64::from(excuses.of(said) == Some(Excuse::Slow));
-                let slack = SLACK_FRAMES + channel.stated(said.segment, said.index) * 48e3 / 1e9;
+                let stated = channel.stated(said.segment, said.index) + recorded.boots_ns;
+                let slack = SLACK_FRAMES + stated * 48e3 / 1e9;
                 let near = channel.ledger.gaps.iter().filter(|gap| touches(gap, here, slack));
                 let causes: Vec<_> = near.map(|gap| gap.cause).collect();
                 let Some(excuse) = excuses.of(said) else {
@@ -283,6 +285,10 @@ fn silences_are_true(
             let muted = device && before.is_some_and(|said| said.muted);
             broken |= excuses.breaks(why, since) && !muted;
             denied |= excuses.looks_broken(why, since);
+            if ends.0 - starts.0 < 3 * SEAM_NS + 2 * recorded.boots_ns as i64 {
+                // Its middle may lie beside it.
+                continue;
+            }
             let middle = recorded.frame(True((starts.0 + ends.0) / 2));
             // As near as it is known where the sound before it lies.
             let slack = before.map_or(0.0, |said| channel.stated(said.segment, said.index)) * 48e3 / 1e9;

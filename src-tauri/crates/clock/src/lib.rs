@@ -45,6 +45,15 @@ pub fn wall_ns() -> i64 {
     i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
 }
 
+/// The computer's boot, where the system names it: the timeline clocks of two boots have nothing in common. Elsewhere
+/// the distance between timeline clock and wall clock has to tell them apart.
+#[must_use]
+pub fn boot_id() -> Option<String> {
+    // proc_sys_kernel(5); other systems have no such file.
+    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(id.trim().to_owned()).filter(|id| !id.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     #[test]
@@ -54,5 +63,13 @@ mod tests {
             std::hint::spin_loop();
         }
         assert!(super::now() > earlier);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_boot_has_one_name() {
+        let id = super::boot_id();
+        assert!(id.as_ref().is_some_and(|id| id.len() == 36), "{id:?}");
+        assert_eq!(id, super::boot_id());
     }
 }

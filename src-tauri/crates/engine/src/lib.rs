@@ -21,6 +21,6 @@ pub use participant::{
     Input as ParticipantInput, Output as ParticipantOutput, PacketStore, ParticipantEnd, unreachable_recorder,
 };
 pub use recorder::{
-    Desk, FinalizeFailure, Finished, GoingOn, Input as RecorderInput, Moment, Output as RecorderOutput, RecorderEnd,
-    Reopened, Setup, last_audio, note_end, note_maps,
+    Desk, FinalizeFailure, Finished, GoingOn, Input as RecorderInput, Moment, Output as RecorderOutput, Placement,
+    RecorderEnd, Reopened, Run, Setup, last_audio, note_end, note_maps,
 };

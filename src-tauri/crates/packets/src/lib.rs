@@ -17,5 +17,5 @@ pub use framing::{HEADER_BYTES, MAX_PAYLOAD_BYTES, Scanned, Scanner, VERSION, en
 pub use ranges::{Coverage, RangeSet};
 pub use record::{
     ChannelGiven, ClockExchange, Described, EpochStart, Interval, IntervalEdge, MapStretch, MarkerSet, MutedFrom,
-    NameGiven, Packet, PersonLeft, Record, RecordError,
+    NameGiven, Packet, PersonLeft, Placed, PlacedBy, Record, RecordError,
 };

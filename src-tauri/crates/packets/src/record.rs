@@ -62,7 +62,7 @@ impl Packet {
     }
 }
 
-/// A participant's or the recorder's program started or woke.
+/// A participant's or the recorder's program started or woke, or its wall clock was set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EpochStart {
     /// Counted on its disk.
@@ -73,6 +73,34 @@ pub struct EpochStart {
     pub at: ClockNs,
     /// Wall clock at the same instant, nanoseconds since 1970.
     pub wall_ns: i64,
+    /// Where that is on the timeline that a recording began on; None as long as the clock is that timeline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placed: Option<Placed>,
+}
+
+/// How a recorder's clock that began anew, because the computer booted, lies on the timeline of a recording that goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Placed {
+    /// The timeline's instant.
+    pub timeline: ClockNs,
+    /// How far it may be off, in nanoseconds.
+    pub uncertainty_ns: u64,
+    /// What it was told by.
+    pub by: PlacedBy,
+    /// Boots since the recording began.
+    pub boots: u32,
+}
+
+/// What places a clock on a timeline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PlacedBy {
+    /// The wall clock, until participants' clocks tell.
+    Provisional,
+    /// The wall clock: nobody's clock told.
+    WallClock,
+    /// Clocks of participants, which went on meanwhile.
+    Participants,
 }
 
 /// Four timestamps: asked and answered-at on the recorder's clock, came and went on the participant's.

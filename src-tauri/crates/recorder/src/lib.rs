@@ -13,6 +13,7 @@
 //! Only the journal and the take touch the disk. Nothing here knows a network, a clock or a thread.
 
 mod backfill;
+mod boots;
 mod clock_map;
 mod finalize;
 mod journal;
@@ -25,7 +26,7 @@ mod timeline;
 mod wav;
 
 pub use backfill::{Backfill, BackfillInput};
-pub use clock_map::TrackClock;
+pub use clock_map::{Across, TrackClock};
 pub use finalize::{ChannelSpec, FinalizeError, FinalizeOptions, Finished, OnProgress, Progress, finalize};
 pub use journal::{
     JOURNAL_SCHEMA, Journal, JournalError, JournalPackets, JournalSnapshot, RecordingHeader, SessionNotes,

@@ -19,6 +19,7 @@ mod ended;
 mod failures;
 mod history;
 mod input;
+mod moved;
 mod output;
 mod people;
 mod recordings;

@@ -164,6 +164,10 @@ impl Recordings {
         }
     }
 
+    pub(crate) fn instants(&mut self) -> impl Iterator<Item = &mut ClockNs> {
+        self.current.iter_mut().flat_map(Current::instants).chain(self.ended.iter_mut().flat_map(Ended::instants))
+    }
+
     /// When the next recording leaves the state.
     pub(crate) fn next_drop(&self) -> Option<ClockNs> {
         self.ended.iter().filter_map(Ended::shown_until).min()

@@ -21,7 +21,8 @@ use crate::texts;
 
 /// The rules of one room.
 ///
-/// Time never goes back: an input with an earlier instant than the last one happens at the last one's.
+/// Time never goes back, but for [`Room::clock_moved`]: an input with an earlier instant than the last one happens at the
+/// last one's.
 #[derive(Debug, Clone)]
 pub struct Room {
     pub(crate) config: Config,
@@ -77,6 +78,11 @@ impl Room {
             afterwards: Vec::new(),
             config,
         }
+    }
+
+    /// Every instant that the room remembers, and now.
+    pub(crate) fn instants(&mut self) -> impl Iterator<Item = &mut ClockNs> {
+        std::iter::once(&mut self.now).chain(&mut self.deserted_since).chain(self.recordings.instants())
     }
 
     /// Something happened. What was due before `now` happens first, at the instant at which it was due.

@@ -6,6 +6,7 @@ use roomtone_recorder::{
     ChannelLedger, ChannelSpec, Evidence, Journal, PacketSource as _, Span, Timeline, TimelineFrame, TrackNotes,
 };
 
+use super::boots;
 use crate::clocks::{MachineClock, True};
 use crate::microphone::time_code;
 use crate::world::World;
@@ -82,6 +83,8 @@ fn place(timeline: &Timeline, notes: &TrackNotes, (segment, index): (SegmentKey,
 pub(super) struct Recorded {
     clock: MachineClock,
     spans: Vec<(True, True, f64)>,
+    /// What the journal says that nobody can know about boots of the recorder's computer, in nanoseconds.
+    pub(super) boots_ns: f64,
 }
 
 impl Recorded {
@@ -101,7 +104,8 @@ impl Recorded {
         assert!(until <= world.now, "it ends in the future");
         let mut expected = truth.spans(until);
         expected.retain(|&(from, until)| frame(from) < frame(until));
-        let close = |a: i64, b: i64| (a - b).abs() <= 1;
+        let boots_ns = boots::stated_ns(journal);
+        let close = |a: i64, b: i64| (a - b).abs() <= 1 + (boots_ns * 48e3 / 1e9) as i64;
         // A program that died may have taken its last word with it.
         let lost = usize::from(truth.orphaned.is_some());
         let spans = timeline.spans();
@@ -115,7 +119,7 @@ impl Recorded {
             let until = clock.when(ClockNs((end(span) as f64 / 48e3 * 1e9) as i64));
             (from, until, span.file.0 as f64)
         });
-        Self { clock, spans: spans.collect() }
+        Self { clock, spans: spans.collect(), boots_ns }
     }
 
     /// The stretches: from, until.

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use roomtone_engine::{HostEvent, Moment, RecorderEnd, RecorderInput, RecorderOutput, Setup};
+use roomtone_engine::{HostEvent, Moment, RecorderEnd, RecorderInput, RecorderOutput, Run, Setup};
 use roomtone_protocol::channel::{Command, ToParticipant};
 use roomtone_protocol::state::{RecordBy, RecordingState};
-use roomtone_protocol::{CommandId, IndexRange, ParticipantId, RecordingId, RoomId};
+use roomtone_protocol::{CommandId, IndexRange, ParticipantId, RecordingId, RoomId, WakeEpoch};
 use roomtone_session::{Config, Room};
 
 use super::{Down, Happening, World};
@@ -24,6 +24,14 @@ const GRACE: Duration = Duration::from_secs(120);
 
 pub(crate) struct Host {
     pub(crate) clock: MachineClock,
+    /// The timeline of what is recorded: the clock, or the one that it would be without the boots in between.
+    pub(super) timeline: MachineClock,
+    /// What the wall clock is off.
+    pub(super) wall_off_ns: i64,
+    /// Boots of the computer.
+    pub(super) boots: u32,
+    /// When it lost power last.
+    pub(super) cut_at: True,
     id: ParticipantId,
     room: RoomId,
     pub(crate) epoch: u32,
@@ -47,8 +55,13 @@ pub(crate) struct Host {
 
 impl Host {
     pub(crate) fn new(random: &mut Random) -> Self {
+        let clock = MachineClock::any(random);
         Self {
-            clock: MachineClock::any(random),
+            clock,
+            timeline: clock,
+            wall_off_ns: 0,
+            boots: 0,
+            cut_at: True(0),
             id: ParticipantId::from_bytes(random.id()),
             room: RoomId::from_bytes(random.id()),
             epoch: 0,
@@ -81,7 +94,12 @@ impl Host {
 
     pub(super) fn moment(&self, now: True) -> Moment {
         let clock = self.clock.at(now);
-        Moment { clock, wall_ns: 1_700_000_000 * SECOND + now.0 }
+        Moment { clock, wall_ns: 1_700_000_000 * SECOND + now.0 + self.wall_off_ns }
+    }
+
+    /// This start of the program.
+    pub(super) fn run(&self) -> Run {
+        Run { epoch: WakeEpoch(self.epoch), boot_id: Some(format!("boot {}", self.boots)) }
     }
 }
 
@@ -98,7 +116,9 @@ impl World {
             room: self.host.room,
             name: "Simulation".into(),
             disk_bytes_per_sample: BYTES_PER_SAMPLE,
+            run: self.host.run(),
         };
+        self.host.timeline = self.host.clock;
         self.host.end = Some(RecorderEnd::new(moment, setup, Room::new(moment.clock, config)));
         self.host.tick = None;
         self.host.answered.clear();
@@ -170,7 +190,7 @@ impl World {
         if starts {
             // Whoever has a channel is known by who came before.
             let channels = self.truth.met.iter().copied().filter(|&met| !self.truth.people[met].left).collect();
-            self.truth.recordings.insert(fresh, RecordingTruth::new(self.now, self.host.clock, channels));
+            self.truth.recordings.insert(fresh, RecordingTruth::new(self.now, self.host.timeline, channels));
         }
         let known = self.host.answered.contains(&id);
         let done = self.tell_host_and_see(RecorderInput::Request { from, id, based_on, command, fresh }, |output| {

@@ -35,7 +35,9 @@ impl World {
         let result = match self.host.disk.open_found(recording) {
             Some(journal) => {
                 self.host.disk.beside(recording).repairing = true;
-                let reopened = Reopened::of(&journal, self.host.moment(self.now));
+                let moment = self.host.moment(self.now);
+                let moment = self.host.end.as_ref().map_or(moment, |end| end.on_timeline(moment));
+                let reopened = Reopened::of(&journal, moment);
                 self.host.disk.adopt(recording, journal);
                 Ok(reopened)
             }

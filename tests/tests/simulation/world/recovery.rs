@@ -1,12 +1,15 @@
 //! What is left of a host's program that died: what the next one finds, and goes on with.
 
+use std::cmp::Reverse;
+
 use roomtone_disk::Cut;
 use roomtone_engine::{GoingOn, RecorderInput};
 use roomtone_protocol::RecordingId;
+use roomtone_recorder::Journal;
 
 use super::World;
 use super::making::finished;
-use crate::clocks::MachineClock;
+use crate::clocks::{MachineClock, SECOND, True};
 use crate::desk::Beside;
 use crate::store::MemoryStore;
 
@@ -22,12 +25,16 @@ impl World {
         }
     }
 
-    /// The computer loses power. When it has booted again, its clock begins anew.
+    /// The computer loses power. When it has booted again, its clock begins anew, and its wall clock is a little off.
     pub(super) fn power_cut(&mut self, torn: bool) {
         let cut = if torn { Cut::Torn { seed: self.random.bits() } } else { Cut::Dropped };
         self.host.disk.power_cut(cut);
         self.unsure_marks();
-        self.host.clock = MachineClock::any(&mut self.random);
+        let boot = MachineClock::any(&mut self.random);
+        self.host.clock = self.host.clock.booted(boot);
+        self.host.wall_off_ns = boot.wall_off_ns();
+        self.host.boots += 1;
+        self.host.cut_at = self.now;
         if let Some(own) = self.own {
             self.people[own.person].clock = self.host.clock;
         }
@@ -74,23 +81,39 @@ impl World {
     /// The newest recording in progress, if the recorder was not away for longer than the grace time.
     fn goes_on(&mut self, journals: &[RecordingId]) -> Option<RecordingId> {
         let moment = self.host.moment(self.now);
-        let config = self.host.config();
+        let (config, run) = (self.host.config(), self.host.run());
         let in_progress = journals.iter().filter_map(|&recording| {
             let journal = self.host.disk.open_found(recording)?;
-            let going_on = GoingOn::of(&journal, moment).expect("a disk that works")?;
-            config.goes_on(going_on.continued.last_there, moment.clock).then_some((going_on, journal))
+            let going_on = GoingOn::of(&journal, moment, &run).expect("a disk that works")?;
+            let now = going_on.on_timeline(moment);
+            let away_ns = now.0 - going_on.continued.last_there.0;
+            config.goes_on(going_on.continued.last_there, now).then_some((going_on, away_ns, journal))
         });
-        let (going_on, journal) = in_progress.max_by_key(|(going_on, _)| going_on.continued.last_there)?;
+        let (going_on, _, journal) =
+            in_progress.min_by_key(|(going_on, away_ns, _)| (*away_ns, Reverse(going_on.continued.begun)))?;
         let recording = going_on.continued.recording;
         if self.host.disk.lost_words {
             self.is_what_is_written(recording, &going_on);
+            self.goodbyes_are_what_is_written(recording, &journal);
         }
         self.host.disk.adopt(recording, journal);
+        self.host.timeline = self.truth.recordings[&recording].clock;
         self.tell_host(RecorderInput::GoingOn(Box::new(going_on)));
         Some(recording)
     }
 
-    /// What was agreed to while the disk stalled, and died with the program, never was.
+    /// A goodbye of the last second before a power cut was never heard.
+    fn goodbyes_are_what_is_written(&mut self, recording: RecordingId, journal: &Journal) {
+        let clock = self.truth.recordings[&recording].clock;
+        for (one, truth) in self.people.iter().zip(&mut self.truth.people) {
+            let written = journal.notes().left.get(&one.id).map_or(&[][..], Vec::as_slice);
+            let is_written = |at: True| written.iter().any(|left| (left.0 - clock.at(at).0).abs() < SECOND);
+            truth.goodbyes.retain(|&at| at < self.host.cut_at.plus(-2 * SECOND) || is_written(at));
+        }
+    }
+
+    /// What was agreed to while the disk stalled, or in the last second before a power cut, and died with the program,
+    /// never was.
     fn is_what_is_written(&mut self, recording: RecordingId, going_on: &GoingOn) {
         let numbers = &self.numbers;
         let Some(truth) = self.truth.recordings.get_mut(&recording) else { return };

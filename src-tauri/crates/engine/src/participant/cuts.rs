@@ -26,8 +26,12 @@ struct Cut {
 
 impl Cuts {
     /// The recorder told of a pause. True if it is news: every new link tells all of them again, and every comparison
-    /// of the clocks moves them a little, but only what was told first counts.
+    /// of the clocks moves them a little, but only what was told first counts. One that is over where it begins takes back
+    /// those from its number on.
     pub(super) fn learn(&mut self, number: u32, from: ClockNs, until: Option<ClockNs>) -> bool {
+        if until.is_some_and(|until| until <= from) {
+            return !self.by_number.split_off(&number).is_empty();
+        }
         let room = self.by_number.len() < MAX_CUTS;
         match self.by_number.get_mut(&number) {
             Some(known) if known.until.is_none() && until.is_some() => known.until = until,
@@ -151,6 +155,18 @@ mod tests {
         assert!(cuts.hides(ms(1_000), ms(1_020), 0));
         assert!(!cuts.hides(ms(1_000), ms(1_020), 100 * MS), "the margin is kept");
         assert!(cuts.hides(ms(1_880), ms(1_900), 100 * MS) && !cuts.hides(ms(1_881), ms(1_901), 100 * MS));
+    }
+
+    #[test]
+    fn what_the_recorder_lost_is_taken_back_and_can_be_told_anew() {
+        let mut cuts = Cuts::default();
+        assert!(!cuts.learn(0, ms(500), Some(ms(500))), "there is nothing to take back");
+        cuts.learn(0, ms(1_000), Some(ms(2_000)));
+        cuts.learn(1, ms(3_000), None);
+        assert!(cuts.learn(1, ms(500), Some(ms(500))));
+        assert!(!cuts.hides(ms(9_000), ms(9_020), 0) && cuts.hides(ms(1_000), ms(1_020), 0));
+        assert!(cuts.learn(1, ms(6_000), None) && cuts.hides(ms(9_000), ms(9_020), 0));
+        assert!(cuts.learn(0, ms(500), Some(ms(500))) && !cuts.hides(ms(9_000), ms(9_020), 0));
     }
 
     #[test]

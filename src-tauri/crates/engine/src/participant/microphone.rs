@@ -23,7 +23,11 @@ impl<S: PacketStore> ParticipantEnd<S> {
             }
             CaptureEvent::Packet { packet, captured_at } => {
                 let live = self.keeper.captured(&packet, captured_at);
-                if self.spooled(live) == Some(true) && self.linked {
+                if self.spooled(live) != Some(true) {
+                    return;
+                }
+                self.spool_takes();
+                if self.linked {
                     // The low 32 bits of the index are its RTP timestamp (RFC 3550, section 5.1).
                     let timestamp = (packet.index.0 & u64::from(u32::MAX)) as u32;
                     self.outputs.push_back(Output::Media { timestamp, opus: packet.opus });

@@ -55,6 +55,8 @@ pub struct ParticipantEnd<S> {
     state: Option<RoomState>,
     lines: Vec<RecordingLine>,
     joined: bool,
+    /// The last thing that the spool was told to do failed, and no packet has gone into it since.
+    spool_fails: bool,
     safe: Option<bool>,
     /// When inventories and requests are looked at next.
     second_at: ClockNs,
@@ -89,6 +91,7 @@ impl<S: PacketStore> ParticipantEnd<S> {
             state: None,
             lines: Vec::new(),
             joined: false,
+            spool_fails: false,
             safe: None,
             second_at: now,
             goodbye: None,
@@ -235,19 +238,33 @@ impl<S: PacketStore> ParticipantEnd<S> {
         }
     }
 
-    /// A spool that fails is told once and does not stop what else is being done: audio still goes out live.
+    /// A spool that fails is told once, until it takes packets again, and does not stop what else is being done: audio
+    /// still goes out live.
     fn spooled<T>(&mut self, result: Result<T, SpoolError>) -> Option<T> {
         match result {
             Ok(value) => Some(value),
             Err(error) => {
-                let report = ErrorReport::from(error);
-                tracing::error!(code = report.code, "the spool failed");
-                let kind = AlarmKind::SpoolFailed;
-                let message = report.to_string();
-                self.tell(ParticipantEvent::Alarm { kind, participant: self.me, active: true, message });
+                if !std::mem::replace(&mut self.spool_fails, true) {
+                    let report = ErrorReport::from(error);
+                    tracing::error!(code = report.code, "the spool failed");
+                    self.spool_alarm(true, report.to_string());
+                }
                 None
             }
         }
+    }
+
+    /// A packet is in the spool.
+    fn spool_takes(&mut self) {
+        if std::mem::take(&mut self.spool_fails) {
+            tracing::info!("the spool takes packets again");
+            self.spool_alarm(false, "what you say is kept on this disk again".to_owned());
+        }
+    }
+
+    fn spool_alarm(&mut self, active: bool, message: String) {
+        let kind = AlarmKind::SpoolFailed;
+        self.tell(ParticipantEvent::Alarm { kind, participant: self.me, active, message });
     }
 
     fn tell_safety(&mut self) {

@@ -1,4 +1,6 @@
+use std::cell::Cell;
 use std::collections::BTreeMap as Map;
+use std::rc::Rc;
 
 use roomtone_capture::{CaptureEvent, Limits, Note, Stored};
 use roomtone_packets::{Coverage, Packet, Record, Scanned, Scanner};
@@ -16,10 +18,16 @@ const SEGMENT: SegmentKey = SegmentKey { epoch: WakeEpoch(1), segment: SegmentId
 struct TestStore {
     packets: Map<RecordingId, Vec<Packet>>,
     holes: Vec<Hole>,
+    /// The disk takes nothing.
+    full: Rc<Cell<bool>>,
 }
 
 impl PacketStore for TestStore {
     fn append(&mut self, recording: RecordingId, packet: &Packet) -> Result<bool, SpoolError> {
+        if self.full.get() {
+            let source = std::io::Error::from(std::io::ErrorKind::StorageFull);
+            return Err(SpoolError::Io { action: "written", path: "spool".into(), source });
+        }
         let packets = self.packets.entry(recording).or_default();
         let fresh = !packets.contains(packet);
         packets.extend(fresh.then(|| packet.clone()));
@@ -131,6 +139,24 @@ fn nothing_leaves_memory_before_a_recording_wants_it() {
     let kept = &stage.end.keeper.inventory(TAKE, false).held;
     assert_eq!(kept.iter().map(|range| (range.from.0, range.to.0)).collect::<Vec<_>>(), [(43_200 - 960, 96_000)]);
     assert!(stage.packet().iter().any(|output| matches!(output, Output::Media { timestamp: 96_000, .. })));
+}
+
+#[test]
+fn a_spool_that_fails_is_told_once_until_it_takes_packets_again() {
+    let full = Rc::new(Cell::new(false));
+    let store = TestStore { full: Rc::clone(&full), ..TestStore::default() };
+    let mut stage = Stage { end: ParticipantEnd::new(ClockNs(0), ADA, store, true, true), now_ms: 0 };
+    stage.tell(Input::Message(ToParticipant::SpoolFrom { recording: TAKE, from: ClockNs(0) }));
+    let mut told = Vec::new();
+    for second in 0..4 {
+        full.set(second % 2 == 1);
+        for output in (0..50).flat_map(|_| stage.packet()) {
+            if let Output::Event(ParticipantEvent::Alarm { kind: AlarmKind::SpoolFailed, active, .. }) = output {
+                told.push((second, active));
+            }
+        }
+    }
+    assert_eq!(told, [(1, true), (2, false), (3, true)]);
 }
 
 #[test]

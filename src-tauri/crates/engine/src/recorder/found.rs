@@ -1,6 +1,7 @@
 //! What the journal of an earlier run, or of a recording that is over, says.
 //!
-//! Timeline clocks keep going while a computer sleeps and begin anew when it boots. Within one boot instants are what
+//! Timeline clocks keep going while a computer sleeps and begin anew when it boots. A recording in progress keeps its
+//! timeline over that ([`super::placement`]). One that is over is brought to this run's: within one boot instants are what
 //! they were; across boots only the wall clock relates them.
 
 use std::time::Duration;
@@ -10,23 +11,24 @@ use roomtone_protocol::ClockNs;
 use roomtone_recorder::{Journal, JournalError};
 use roomtone_session::Continued;
 
-use super::{GoingOn, Moment, Reopened};
+use super::placement::{Placement, Unplaced};
+use super::{GoingOn, Moment, Reopened, Run};
 
 /// Clocks of one boot keep their distance from the wall clock, but for what people and time servers set it by. More than
 /// this means another boot, whose instants only the wall clock relates: 2 s.
 const SAME_BOOT_NS: i64 = 2_000_000_000;
 
 impl GoingOn {
-    /// Of a recording that may be in progress. None: it was stopped, it never began, or its instants are those of another
-    /// boot of this computer, on whose timeline nothing of this one has a place.
+    /// Of a recording that may be in progress. None: it was stopped, it never began, or nothing of this run has a place on
+    /// its timeline, because the computer was booted and its wall clock is wrong.
     ///
     /// # Errors
     /// If the journal cannot be read.
-    pub fn of(journal: &Journal, now: Moment) -> Result<Option<Self>, JournalError> {
+    pub fn of(journal: &Journal, now: Moment, run: &Run) -> Result<Option<Self>, JournalError> {
         let notes = journal.notes();
         let edges = &notes.intervals;
         let Some(start) = edges.first().filter(|first| first.edge == IntervalEdge::Start) else { return Ok(None) };
-        if edges.iter().any(|edge| edge.edge == IntervalEdge::Stop) || moved(start, now) != 0 {
+        if edges.iter().any(|edge| edge.edge == IntervalEdge::Stop) {
             return Ok(None);
         }
         let Time { cuts, recorded, running_since } = time(edges, start.at);
@@ -61,12 +63,23 @@ impl GoingOn {
             pauses: u32::try_from(cuts.len()).unwrap_or(u32::MAX),
             last_there,
         };
-        Ok(Some(Self { continued, cuts, tracks }))
+        match Placement::find(notes, start, last_there, now, run) {
+            Ok(placement) => {
+                let provisional = notes.provisional().filter(|_| placement.boots == notes.boots());
+                Ok(Some(Self { continued, placement, provisional, cuts, tracks }))
+            }
+            Err(Unplaced { behind_s }) => {
+                let recording = journal.header().recording;
+                tracing::warn!(%recording, behind_s, "the wall clock lies before the recording's last second: it ends there");
+                Ok(None)
+            }
+        }
     }
 }
 
 impl Reopened {
-    /// Of a recording that is over. One without an end ends now.
+    /// Of a recording that is over. One without an end ends now: at a moment of the timeline
+    /// ([`super::RecorderEnd::on_timeline`]).
     #[must_use]
     pub fn of(journal: &Journal, now: Moment) -> Self {
         let notes = journal.notes();

@@ -8,14 +8,14 @@ use roomtone_protocol::channel::{Command, Peer, ToRecorder};
 use roomtone_protocol::signal::MemberChange;
 use roomtone_protocol::{ClockNs, CommandId, ErrorReport, ParticipantId, RecordingId, RoomId};
 
-use super::{GoingOn, Reopened};
+use super::{GoingOn, Reopened, Run};
 
 /// When something happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment {
     /// The recorder's timeline clock.
     pub clock: ClockNs,
-    /// The wall clock, nanoseconds since 1970: it dates files and nothing else.
+    /// The wall clock, nanoseconds since 1970: it dates files, and says how long a boot took where nobody else can.
     pub wall_ns: i64,
 }
 
@@ -30,6 +30,8 @@ pub struct Setup {
     pub name: String,
     /// Bytes that a sample of a finished recording takes on the disk ([`roomtone_session::Config`]).
     pub disk_bytes_per_sample: u32,
+    /// This start of the program.
+    pub run: Run,
 }
 
 /// Something that happened.
@@ -206,7 +208,7 @@ pub enum Input {
         /// Which recording.
         recording: RecordingId,
     },
-    /// An earlier start was recording, and that goes on. The journal takes records already.
+    /// An earlier start was recording, and that goes on. The journal takes records already. Told before anybody comes.
     GoingOn(Box<GoingOn>),
     /// An earlier start left a journal without a file.
     FoundJournal {

@@ -6,6 +6,8 @@ mod found;
 mod going_on;
 mod input;
 mod output;
+mod placement;
+mod placing;
 mod repair;
 mod take;
 mod taking;
@@ -30,9 +32,11 @@ pub use finishing::{last_audio, note_end, note_maps};
 pub use going_on::GoingOn;
 pub use input::{FinalizeFailure, Finished, Input, Moment, Setup};
 pub use output::{Desk, Output};
+pub use placement::{Placement, Run};
 pub use repair::Reopened;
 
 use crate::events::{HostEvent, RecordingLine};
+use placing::Placing;
 use take::OpenTake;
 use track::{Linked, Track};
 
@@ -44,8 +48,16 @@ const STEP_NS: i64 = 100_000_000;
 pub struct RecorderEnd {
     setup: Setup,
     room: Room,
-    /// The newest instant that was told.
+    /// The newest instant that was told, on the timeline.
     now: Moment,
+    /// The same on this run's own clock.
+    on_clock: Moment,
+    /// Where that clock lies on the timeline.
+    placement: Placement,
+    /// Until participants' clocks have told.
+    placing: Option<Placing>,
+    /// When journals were told last how the wall clock goes, on this run's own clock.
+    wall_noted: Moment,
     links: BTreeMap<ParticipantId, Linked>,
     tracks: BTreeMap<ParticipantId, Track>,
     takes: BTreeMap<RecordingId, OpenTake>,
@@ -96,6 +108,10 @@ impl RecorderEnd {
             setup,
             room,
             now,
+            on_clock: now,
+            placement: Placement::NONE,
+            placing: None,
+            wall_noted: now,
             links: BTreeMap::new(),
             tracks: BTreeMap::new(),
             takes: BTreeMap::new(),
@@ -120,7 +136,8 @@ impl RecorderEnd {
 
     /// Something happened.
     pub fn handle(&mut self, now: Moment, desk: &mut dyn Desk, input: Input) {
-        self.now = now;
+        self.on_clock = now;
+        self.now = self.on_timeline(now);
         self.take_in(desk, input);
         self.drain(desk);
         self.end_when_done();
@@ -136,7 +153,14 @@ impl RecorderEnd {
     pub fn next_deadline(&self) -> Option<ClockNs> {
         let step = (!self.takes.is_empty()).then_some(self.step_at);
         let end = self.ending.as_ref().and_then(|ending| ending.until);
-        [self.room.next_deadline(), step, end].into_iter().flatten().min()
+        let next = [self.room.next_deadline(), step, end].into_iter().flatten().min();
+        next.map(|timeline| self.placement.on_clock(timeline))
+    }
+
+    /// A moment of this run's clock, on the timeline of the recording that it went on with, and of those that followed.
+    #[must_use]
+    pub fn on_timeline(&self, moment: Moment) -> Moment {
+        Moment { clock: self.placement.on_timeline(moment.clock), ..moment }
     }
 
     /// Whether all is done that must be done before the program ends, or that there was time for.
@@ -167,6 +191,7 @@ impl RecorderEnd {
             Input::Request { from, id, based_on, command, fresh } => self.request(from, id, based_on, command, fresh),
             Input::Media { from, timestamp, opus } => self.media(desk, from, timestamp, opus),
             Input::Bulk { from, records } => self.bulk(desk, from, &records),
+            Input::Exchange { from, exchange } if self.placing.is_some() => self.measure(desk, from, exchange),
             Input::Exchange { from, exchange } => self.exchange(desk, from, exchange),
             Input::JournalOpen { recording } => self.room(RoomInput::Prepared { recording }),
             Input::Durable { recording, participant, coverage } => self.durable(recording, participant, coverage),
@@ -195,7 +220,7 @@ impl RecorderEnd {
                 self.found_take(recording, (title, notes), finished, submitted);
             }
             Input::FoundJournal { recording } => self.found_journal(recording),
-            Input::GoingOn(going_on) => self.go_on(*going_on),
+            Input::GoingOn(going_on) => self.go_on(desk, *going_on),
             Input::FoundRepair { recording } => self.found_repair(recording),
             Input::JournalReopened { recording, result } => self.reopened(desk, recording, result),
             Input::Shutdown { drain, stop } => {
@@ -318,20 +343,26 @@ impl RecorderEnd {
     }
 
     fn step(&mut self, desk: &mut dyn Desk) {
-        let now = self.now.clock;
-        if self.room.next_deadline().is_some_and(|deadline| deadline <= now) {
+        if self.room.next_deadline().is_some_and(|deadline| deadline <= self.now.clock) {
             self.room(RoomInput::Tick);
         }
-        if self.step_at > now {
+        if self.step_at > self.now.clock {
             return;
         }
+        self.place_by_now(desk);
+        let now = self.now.clock;
         self.step_at = ClockNs(now.0 + STEP_NS);
+        if placement::was_set(self.wall_noted, self.on_clock) {
+            self.note_epochs(desk);
+        }
         self.takes.values_mut().for_each(|take| take.catch_up(desk));
         self.ask_for_missing();
         let links = &self.links;
         let ending = self.ending.is_some();
+        let placed = self.placing.is_none();
         let settled = |take: &&OpenTake| {
-            (ending && take.repair.is_some()) || take.settled(now, |participant| links.contains_key(&participant))
+            (ending && take.repair.is_some())
+                || (placed && take.settled(now, |participant| links.contains_key(&participant)))
         };
         let settled: Vec<_> = self.takes.values().filter(settled).map(|take| take.recording).collect();
         settled.into_iter().for_each(|recording| self.finish(desk, recording));

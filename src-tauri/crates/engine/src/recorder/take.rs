@@ -36,6 +36,10 @@ pub(super) struct OpenTake {
     owed: VecDeque<Owed>,
     /// It has been over, and had a file; somebody came back with more of it.
     pub(super) repair: Option<Repair>,
+    /// An earlier run began it. What that told of in its last second may not be on the disk.
+    pub(super) went_on: bool,
+    /// Boots of the computer since it began.
+    pub(super) boots: u32,
 }
 
 /// A recording that was over and takes packets again.
@@ -73,6 +77,8 @@ pub(super) struct TakeTrack {
     pub(super) end_announced: Option<Announced>,
     /// The link that was told of each pause, and whether it was told that it is over.
     pub(super) cuts_announced: Vec<(u64, bool)>,
+    /// The link that was told that there are no others.
+    pub(super) cuts_closed: Option<u64>,
     /// Said goodbye since the last packet.
     pub(super) left: bool,
     /// The journal holds the participant's own word that nothing more will come.
@@ -134,6 +140,18 @@ impl OpenTake {
             failed: false,
             repair: None,
             owed: VecDeque::new(),
+            went_on: false,
+            boots: 0,
+        }
+    }
+
+    /// The clock has its place: instants from `since` on lie later by so much than was thought. Its journal moves them
+    /// itself, with the epoch that says so.
+    pub(super) fn place(&mut self, since: ClockNs, by_ns: i64) {
+        let cuts = self.cuts.iter_mut().flat_map(|(from, until)| std::iter::once(from).chain(until));
+        let instants = std::iter::once(&mut self.from).chain(&mut self.until).chain(cuts);
+        for at in instants.filter(|at| **at >= since) {
+            at.0 = at.0.saturating_add(by_ns);
         }
     }
 

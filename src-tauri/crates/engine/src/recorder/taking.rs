@@ -8,7 +8,7 @@ use roomtone_session::Input as RoomInput;
 
 use super::take::OpenTake;
 use super::track::Track;
-use super::{Desk, Output, RecorderEnd};
+use super::{Desk, Moment, Output, RecorderEnd};
 
 impl RecorderEnd {
     pub(super) fn begin(
@@ -23,6 +23,9 @@ impl RecorderEnd {
             RecordingHeader { recording, room_id: self.setup.room, room: self.setup.name.clone(), title, started_by };
         let mut take = OpenTake::new(recording, at);
         take.open(desk, header);
+        let ago_ns = self.now.clock.0 - at.0;
+        let then = Moment { clock: ClockNs(self.on_clock.clock.0 - ago_ns), wall_ns: self.on_clock.wall_ns - ago_ns };
+        take.note(desk, Record::Epoch(self.placement.epoch(&self.setup.run, then, 0)));
         take.note(desk, self.interval_record(IntervalEdge::Start, at));
         self.takes.insert(recording, take);
     }

@@ -1,3 +1,4 @@
+mod boot;
 mod presence;
 mod repair;
 
@@ -72,8 +73,8 @@ struct Stage {
 }
 
 impl Stage {
-    /// A room with Ada in it, whose clock is known.
-    fn with_ada() -> Self {
+    /// A room with nobody in it.
+    fn empty() -> Self {
         let moment = Moment { clock: ClockNs(0), wall_ns: 0 };
         let room = RoomId::from_bytes([3; 16]);
         let config = Config {
@@ -87,10 +88,21 @@ impl Stage {
             auto_record: None,
             disk_bytes_per_sample: 3,
         };
-        let setup =
-            Setup { me: ParticipantId::from_bytes([2; 16]), room, name: "Studio".into(), disk_bytes_per_sample: 3 };
+        let run = Run { epoch: WakeEpoch(1), boot_id: Some("first".into()) };
+        let setup = Setup {
+            me: ParticipantId::from_bytes([2; 16]),
+            room,
+            name: "Studio".into(),
+            disk_bytes_per_sample: 3,
+            run,
+        };
         let end = RecorderEnd::new(moment, setup, Room::new(ClockNs(0), config));
-        let mut room = Self { end, desk: TestDesk::default(), now_ms: 0, commands: 0 };
+        Self { end, desk: TestDesk::default(), now_ms: 0, commands: 0 }
+    }
+
+    /// A room with Ada in it, whose clock is known.
+    fn with_ada() -> Self {
+        let mut room = Self::empty();
         let (role, epoch) = (Role::Participant, WakeEpoch(1));
         room.tell(Input::Linked(Peer { participant: ADA, role, host: false, passing: false, epoch, name: None }));
         room.compare();
@@ -259,7 +271,10 @@ fn a_recording_begins_also_while_the_disk_is_behind() {
     stage.tell(Input::Media { from: ADA, timestamp: 0, opus: opus() });
     assert!(stage.desk.packets.is_empty(), "it would be in no journal");
     stage.after(100);
-    assert!(matches!(stage.desk.notes[..], [Record::Interval(_), Record::Name(_), Record::Channel(_), ..]));
+    assert!(matches!(
+        stage.desk.notes[..],
+        [Record::Epoch(_), Record::Interval(_), Record::Name(_), Record::Channel(_), ..]
+    ));
 }
 
 #[test]

@@ -133,7 +133,10 @@ impl RecorderEnd {
         }
     }
 
+    /// Both clocks were compared. `exchange` is on this run's own clock.
     pub(super) fn exchange(&mut self, desk: &mut dyn Desk, participant: ParticipantId, exchange: ClockExchange) {
+        let [t0, t3] = [exchange.t0, exchange.t3].map(|at| self.placement.on_timeline(at));
+        let exchange = ClockExchange { t0, t3, ..exchange };
         let mut decided = Vec::new();
         if let Some(track) = self.tracks.get_mut(&participant) {
             track.compare(exchange);
@@ -317,6 +320,15 @@ impl RecorderEnd {
                         let message = ToParticipant::SpoolCut { recording, cut, from, until };
                         self.outputs.push_back(Output::Send { to: participant, message });
                     }
+                }
+                // Whoever was told of a pause that is lost would keep nothing for ever.
+                if take.went_on
+                    && told.cuts_closed != Some(link.generation)
+                    && let (Some(from), Ok(cut)) = (latest(take.from), u32::try_from(take.cuts.len()))
+                {
+                    told.cuts_closed = Some(link.generation);
+                    let message = ToParticipant::SpoolCut { recording, cut, from, until: Some(from) };
+                    self.outputs.push_back(Output::Send { to: participant, message });
                 }
             }
             if let Some(until) = on.due(told.end_announced, || take.until.and_then(latest)) {

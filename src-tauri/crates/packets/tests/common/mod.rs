@@ -49,6 +49,7 @@ pub(crate) fn every_kind() -> Vec<(&'static str, Record)> {
                 boot_id: Some("5e0c".to_owned()),
                 at: ClockNs(5),
                 wall_ns: 1_763_700_000_000_000_000,
+                placed: None,
             }),
         ),
         (

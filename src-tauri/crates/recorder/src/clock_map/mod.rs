@@ -14,6 +14,7 @@
 //! rendered stays as it is, two recordings of one continuous track agree about every sample, and the second begins
 //! exactly where the first ended.
 
+mod across;
 mod anchors;
 mod course;
 mod drift;
@@ -28,6 +29,7 @@ use roomtone_protocol::channel::{Anchor, Segment};
 use roomtone_protocol::{ClockNs, SampleIndex, SegmentKey, WakeEpoch};
 
 use crate::timeline::TimelineFrame;
+pub use across::Across;
 use course::{Course, Expected};
 use offset::Offset;
 use state::Rate;

@@ -136,6 +136,11 @@ impl Offset {
         self.origin.map(|(_, offset)| offset)
     }
 
+    /// Whether both ends run in one program, and there is only one clock.
+    pub(super) fn is_one_clock(&self) -> bool {
+        self.one_clock
+    }
+
     /// Up to when exchanges tell the offset, in seconds since the first one.
     pub(super) fn newest(&self) -> Option<f64> {
         if self.one_clock { Some(f64::INFINITY) } else { self.drift.newest() }

@@ -8,6 +8,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::FinalizeOptions;
 use super::hashing::PART_BYTES;
+use crate::boots;
 use crate::journal::{JournalSnapshot, TrackNotes};
 use crate::ledger::{ChannelLedger, Evidence};
 use crate::render::BitDepth;
@@ -127,6 +128,7 @@ pub(crate) fn metadata(
         channels,
         unrecorded: options.unrecorded.clone(),
         markers,
+        clock_seams: boots::seams(journal.notes(), timeline),
     }
 }
 

@@ -30,7 +30,7 @@ pub struct SessionNotes {
 impl SessionNotes {
     pub(super) fn take(&mut self, record: Record) {
         match record {
-            Record::Epoch(epoch) => self.epochs.push(epoch),
+            Record::Epoch(epoch) => self.begin_epoch(epoch),
             Record::Interval(interval) => self.intervals.push(interval),
             Record::Marker(marker) => self.markers.push(marker),
             Record::Name(given) => {

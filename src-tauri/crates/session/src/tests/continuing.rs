@@ -125,3 +125,33 @@ fn commands_based_on_the_earlier_run_are_too_old() {
     assert_eq!(stage.ask_on(member(1), Some((4, 9)), Command::Stop), refused(code::ALREADY_CHANGED));
     assert_eq!(stage.ask_on(member(1), stage.version(), Command::Stop), Ok(Answer::Done));
 }
+
+#[test]
+fn behind_a_boot_the_room_goes_on_on_the_timeline_of_its_recording() {
+    // The clock of this run shows an hour more than that timeline, and a second too much is thought of it at first.
+    let mut stage = Stage::new();
+    stage.room.clock_moved(ClockNs(i64::MIN), at(-3_600.0).0);
+    let behind = |seconds: f64| at(seconds - 3_600.0);
+    stage.room.handle(
+        behind(0.0),
+        Input::Continued(Box::new(Continued {
+            begun: behind(-100.0),
+            running_since: Some(behind(-60.0)),
+            last_there: behind(-30.0),
+            ..continued()
+        })),
+    );
+    stage.room.handle(behind(10.0), Input::Tick);
+    assert_eq!(
+        stage.room.state(behind(10.0)).current.map(|current| current.elapsed_ms),
+        Some(90_000),
+        "it is not over"
+    );
+    stage.room.clock_moved(behind(0.0), at(-1.0).0);
+    assert_eq!(stage.room.next_deadline(), Some(behind(11.0)), "what was shown is shown again when it is over");
+    let still = GRACE_S as f64 - 30.0;
+    stage.room.handle(behind(still - 0.1), Input::Tick);
+    assert!(stage.room.state(behind(still - 0.1)).current.is_some());
+    stage.room.handle(behind(still), Input::Tick);
+    assert!(stage.room.state(behind(still)).current.is_none(), "nobody was there from its last sign of life on");
+}

@@ -89,6 +89,7 @@ pub(crate) fn metadata(id: RecordingId, room_name: &str, room_id: RoomId) -> Met
         channels: Vec::new(),
         unrecorded: Vec::new(),
         markers: Vec::new(),
+        clock_seams: vec![],
     }
 }
 

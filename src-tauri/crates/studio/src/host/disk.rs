@@ -137,6 +137,7 @@ mod tests {
             channels: vec![],
             unrecorded: vec![],
             markers: vec![],
+            clock_seams: vec![],
         };
         folder::write_metadata(&folder, folder::Version::FIRST, &metadata).unwrap();
         if submitted {

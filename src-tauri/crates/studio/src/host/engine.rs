@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use roomtone_clock::{now, wall_ns};
 use roomtone_disk::Reserve;
-use roomtone_engine::{HostEvent, Moment, RecorderEnd, RecorderInput, RecorderOutput};
+use roomtone_engine::{HostEvent, Moment, RecorderEnd, RecorderInput, RecorderOutput, Run};
 use roomtone_protocol::channel::{Peer, ToParticipant, ToRecorder};
 use roomtone_protocol::metadata::Metadata;
 use roomtone_protocol::{CommandId, ErrorReport, ParticipantId, RecordingId};
@@ -101,6 +101,8 @@ pub(super) struct Parts {
     pub(super) end: RecorderEnd,
     pub(super) desk: HostDesk,
     pub(super) config: Config,
+    /// This start of the program.
+    pub(super) run: Run,
     pub(super) endpoint: Arc<RecorderEndpoint>,
     pub(super) own_relay: Option<Relay>,
     pub(super) publisher: Arc<Publisher>,

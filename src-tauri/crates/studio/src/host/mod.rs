@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use roomtone_disk::{Reserve, SystemDisk};
-use roomtone_engine::{HostEvent, RecorderEnd, Setup};
+use roomtone_engine::{HostEvent, RecorderEnd, Run, Setup};
 use roomtone_protocol::catalog::Reach;
 use roomtone_protocol::channel::Peer;
 use roomtone_protocol::state::Role;
@@ -154,11 +154,13 @@ impl Host {
         };
         let room = Room::new(opened.clock, room_config.clone());
         let shelf = shelf::Shelf::new(configured.bucket, catalog, open.room, name.clone(), data_dir);
+        let run = Run { epoch: start.epoch, boot_id: roomtone_clock::boot_id() };
         let setup = Setup {
             me: start.identity.participant(),
             room: open.room,
             name: name.clone(),
             disk_bytes_per_sample: disk_bytes_per_sample(&settings),
+            run: run.clone(),
         };
         disk::watch_disk(data_dir.root().to_owned(), reserve.clone(), inbox.clone());
         if let Some(keep) = settings.keep_local() {
@@ -180,6 +182,7 @@ impl Host {
             end: RecorderEnd::new(opened, setup, room),
             desk,
             config: room_config,
+            run,
             endpoint: Arc::new(endpoint),
             own_relay: open.own_relay,
             publisher,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use roomtone_engine::{RecorderInput, Reopened};
+use roomtone_engine::{Moment, RecorderInput, Reopened};
 use roomtone_protocol::RecordingId;
 use roomtone_recorder::Journal;
 
@@ -19,8 +19,9 @@ impl Engine {
     /// Opens a journal beside whatever else is going on: hours of audio are read.
     pub(super) fn reopen_journal(&self, recording: RecordingId) {
         let (folder, inbox) = (self.folder(recording), self.parts.inbox.clone());
+        let now = self.parts.end.on_timeline(moment());
         tokio::task::spawn_blocking(move || {
-            let result = open(&folder).map(Box::new);
+            let result = open(&folder, now).map(Box::new);
             // Without an engine nobody needs it.
             drop(inbox.blocking_send(Input::Reopened { recording, result }));
         });
@@ -36,7 +37,7 @@ impl Engine {
     }
 }
 
-fn open(folder: &Path) -> Result<Opened, String> {
+fn open(folder: &Path, now: Moment) -> Result<Opened, String> {
     let path = folder::journal_path(folder);
     if !path.is_dir() {
         return Err("there is no journal of it".to_owned());
@@ -44,6 +45,6 @@ fn open(folder: &Path) -> Result<Opened, String> {
     let journal = Journal::open(&path).map_err(|error| error.to_string())?;
     // Before anything is written: whatever happens from here on, the next start looks whether there is more to show.
     folder::mark_repairing(folder).map_err(|error| error.to_string())?;
-    let reopened = Reopened::of(&journal, moment());
+    let reopened = Reopened::of(&journal, now);
     Ok(Opened { journal, reopened })
 }

@@ -69,7 +69,7 @@ impl Growing {
         if self.thread.is_finished() {
             return;
         }
-        match self.snapshots.try_send((journal.snapshot(), now())) {
+        match self.snapshots.try_send((journal.snapshot(), journal.notes().on_timeline(now()))) {
             // Behind, or given up, which was logged.
             Ok(()) | Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {}
         }
