@@ -35,6 +35,7 @@ fn found(measured: bool) -> Box<GoingOn> {
         channels: vec![ADA],
         markers: 0,
         pauses: 0,
+        marked: Vec::new(),
         last_there: ClockNs(LAST),
     };
     let by = Some(PlacedBy::Provisional);
