@@ -13,6 +13,7 @@ use roomtone_protocol::{ClockNs, IndexRange, RecordingId, SampleIndex};
 use roomtone_recorder::{ChannelSpec, Journal};
 
 use crate::clocks::{MS, SECOND, True};
+use crate::microphone::Said;
 use crate::truth::{PersonTruth, Silence};
 use crate::world::World;
 use excuse::{Excuse, Excuses};
@@ -333,7 +334,10 @@ pub(crate) fn nothing_is_left(world: &World) {
             }
             let one = &world.people[person];
             let stored = truth.stored.get(&person);
-            for said in &world.truth.people[person].said {
+            // Where next to nothing was measured before a recorder died, its file may reach beyond that.
+            let died_at = truth.died_at.filter(|_| truth.orphaned.is_some());
+            let before = |said: &&Said| died_at.is_none_or(|died| said.to <= died);
+            for said in world.truth.people[person].said.iter().filter(before) {
                 let inside = truth
                     .spans_in_file
                     .iter()

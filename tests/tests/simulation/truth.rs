@@ -97,6 +97,8 @@ pub(crate) struct RecordingTruth {
     pub(crate) died: Vec<(usize, Said)>,
     /// The recorder's program died, and none went on with it.
     pub(crate) orphaned: Option<True>,
+    /// When that was; a program that goes on sets it anew.
+    pub(crate) died_at: Option<True>,
     /// Its journal was wiped.
     pub(crate) wiped: bool,
     /// Somebody discarded it.
@@ -123,6 +125,7 @@ impl RecordingTruth {
             acknowledged: BTreeMap::new(),
             died: Vec::new(),
             orphaned: None,
+            died_at: None,
             wiped: false,
             cancelled: None,
             versions: 0,

@@ -137,7 +137,12 @@ impl<'a> Excuses<'a> {
                 // Who had left before it began has not joined it, or has left: both are so.
                 let before = at < truth.from;
                 let unheard = cause == GapCause::NotJoined && (before || !self.was_heard_before(at));
-                cause == GapCause::Left || unheard || ((!(heard && self.complete) || blind) && MISSING.contains(&cause))
+                // Whether an earlier run that nobody can place lasted until now, nobody knows.
+                let unknown = cause == GapCause::UnknownExtent && self.begins_unplaced();
+                cause == GapCause::Left
+                    || unheard
+                    || unknown
+                    || ((!(heard && self.complete) || blind) && MISSING.contains(&cause))
             }
             Silence::Crash => match cause {
                 GapCause::Crash | GapCause::UnknownExtent => true,
@@ -161,7 +166,12 @@ impl<'a> Excuses<'a> {
 
     /// Whether a goodbye that nobody heard looks like a crash.
     pub(super) fn looks_broken(&self, why: Silence, at: True) -> bool {
-        why == Silence::Left && !(self.complete && self.heard_goodbye(at))
+        why == Silence::Left && (!(self.complete && self.heard_goodbye(at)) || self.begins_unplaced())
+    }
+
+    /// Whether the first run that the recorder heard of has no place.
+    fn begins_unplaced(&self) -> bool {
+        self.heard.first().is_some_and(|first| !self.placed.contains(first))
     }
 
     fn heard_goodbye(&self, at: True) -> bool {

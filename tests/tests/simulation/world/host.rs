@@ -145,6 +145,9 @@ impl World {
         if let Some(own) = self.own {
             self.person_dies(own.person);
         }
+        for truth in self.truth.recordings.values_mut().filter(|truth| truth.runs()) {
+            truth.died_at = Some(self.now);
+        }
         self.host.end = None;
         self.host.links.clear();
         self.host.disk.killed();
