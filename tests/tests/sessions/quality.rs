@@ -1,7 +1,5 @@
 //! Nothing but the codec comes between what was said and what is in the file.
 
-#![allow(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
-
 use roomtone_tests::signal::{Quality, SAMPLE_RATE, Speaker, laid_over, read_time_code};
 use roomtone_tests::{Outcome, PATIENCE, Stage, now_unix_ms};
 

@@ -1,7 +1,5 @@
 //! Whatever anybody sends to a relay, the room beside it goes on recording, and so does the room itself.
 
-#![allow(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
-
 use std::fs;
 
 use futures_util::{SinkExt as _, StreamExt as _};

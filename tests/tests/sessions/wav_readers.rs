@@ -1,5 +1,4 @@
 //! What other people's readers make of Roomtone's WAVs: libsndfile, ffmpeg and sox, in every depth, below and above 4 GiB.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::fs::{self, File};
 use std::io::{Seek as _, SeekFrom, Write as _};

@@ -1,9 +1,6 @@
 //! Real programs on a network that loses packets, stops altogether, and moves away under somebody: what was said is in
 //! the file all the same, or the ledger says what is not.
 
-#![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
-
 use std::process::Command;
 use std::time::Duration;
 

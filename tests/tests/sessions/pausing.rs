@@ -1,8 +1,6 @@
 //! A recording that is paused, marked and described: the pause is cut out of the file, and everything that was said
 //! about it is in it.
 
-#![allow(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
-
 use std::time::Duration;
 
 use roomtone_tests::signal::{Mark, SAMPLE_RATE, Speaker, read_time_code};

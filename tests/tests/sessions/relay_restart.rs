@@ -1,7 +1,5 @@
 //! The relay dies in mid-session and is started again: nothing is lost, and everyone is back in the same place.
 
-#![allow(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
-
 use roomtone_tests::signal::{Speaker, best_match, constant_offset, read_time_code};
 use roomtone_tests::{Outcome, PATIENCE, Stage, free_ports, now_unix_ms};
 

@@ -1,7 +1,5 @@
 //! The host's program dies in the middle, and is started again: nobody hears it in the file.
 
-#![allow(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
-
 use std::time::Duration;
 
 #[cfg(target_os = "linux")]

@@ -1,7 +1,5 @@
 //! Several people in, one multichannel WAV out, every voice on its own channel and at its true time.
 
-#![allow(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
-
 use std::time::Duration;
 
 use roomtone_tests::signal::Speaker;

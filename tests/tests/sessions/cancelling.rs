@@ -1,7 +1,5 @@
 //! A recording that is cancelled is gone: on the host, in the bucket, in everybody's spool, and after a restart.
 
-#![allow(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
-
 use std::path::{Path, PathBuf};
 
 use roomtone_tests::signal::Speaker;

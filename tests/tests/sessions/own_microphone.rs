@@ -1,7 +1,5 @@
 //! The host takes part: its own microphone reaches the recorder inside the program, and is a channel like any other.
 
-#![allow(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
-
 use roomtone_tests::signal::Speaker;
 use roomtone_tests::{Outcome, PATIENCE, Stage, Truth, now_unix_ms};
 

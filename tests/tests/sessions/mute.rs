@@ -2,8 +2,6 @@
 //!
 //! The headless program has no way to mute, so the participant runs in this process.
 
-#![allow(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
-
 use roomtone_protocol::channel::Command;
 use roomtone_studio::{DEFAULT_BITRATE, DataDir, Participant, ParticipantOptions};
 use roomtone_tests::signal::{Mark, SAMPLE_RATE, Speaker, read_time_code};

@@ -1,8 +1,6 @@
 //! Programs that are killed at any instant: what was acknowledged stays, files are whole, and nobody loses more than the
 //! time for which their own program was dead.
 
-#![allow(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
-
 mod acknowledged;
 mod room;
 

@@ -1,7 +1,5 @@
 //! Record while recording: the old one is finalized, a fresh one begins, and nothing is lost between the two.
 
-#![allow(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
-
 use roomtone_tests::signal::{Speaker, best_match, constant_offset, read_time_code};
 use roomtone_tests::{Outcome, PATIENCE, Stage, now_unix_ms, unix_ms};
 

@@ -1,7 +1,5 @@
 //! A recording that cannot go on takes nobody with it.
 
-#![allow(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
-
 use std::fs;
 
 use roomtone_tests::signal::{Speaker, read_time_code};

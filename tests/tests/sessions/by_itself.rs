@@ -1,8 +1,6 @@
 //! What a host does by itself: end a recording at its limit, begin one when enough people are there, and remove local
 //! copies that the bucket has.
 
-#![allow(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
-
 use roomtone_tests::signal::Speaker;
 use roomtone_tests::{Deadline, Host, PATIENCE, Stage, now_unix_ms};
 use serde_json::Value;

@@ -1,8 +1,5 @@
 //! A disk that is really full: the recording ends cleanly with all that was said, and everybody is told why.
 
-#![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
-
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

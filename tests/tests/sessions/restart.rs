@@ -1,7 +1,5 @@
 //! Storage that is down, wrong or full of somebody else's, and hosts that are started again: nothing is lost.
 
-#![allow(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
-
 use roomtone_tests::signal::{Speaker, read_time_code};
 use roomtone_tests::{Host, Outcome, PATIENCE, SeaweedFs, Stage, now_unix_ms};
 use serde_json::Value;

@@ -1,7 +1,5 @@
 //! People come late, go, and come back: the recording goes on, and everyone keeps their channel.
 
-#![allow(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
-
 use roomtone_tests::signal::{Mark, SAMPLE_RATE, Speaker, read_time_code};
 use roomtone_tests::{Outcome, PATIENCE, Stage, now_unix_ms};
 use serde_json::Value;

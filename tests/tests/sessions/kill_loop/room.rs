@@ -7,8 +7,8 @@ use roomtone_tests::signal::{SAMPLE_RATE, Speaker, read_time_code};
 use roomtone_tests::{Chance, Deadline, PATIENCE, Program, Stage, Wav, free_ports, now_unix_ms, readers, unix_ms};
 use serde_json::Value;
 
-use crate::acknowledged::{Acknowledged, Source, TrackPackets, all_in};
-use crate::let_pass;
+use super::acknowledged::{Acknowledged, Source, TrackPackets, all_in};
+use super::let_pass;
 
 const PEOPLE: [(&str, Speaker); 2] = [("Ada", Speaker(1)), ("Ben", Speaker(2))];
 /// Length of the sources: the kills of a room take a minute and a half, on a busy machine.

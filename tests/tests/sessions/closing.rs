@@ -1,7 +1,5 @@
 //! The host closes the room: everybody is told and goes home, and what was running is finalized with their last words.
 
-#![allow(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
-
 use roomtone_tests::signal::Speaker;
 use roomtone_tests::{Finished, Host, PATIENCE, Program, Stage, Truth, now_unix_ms};
 use serde_json::Value;

@@ -1,7 +1,5 @@
 //! Who can download what, and how everyone learns that the bucket changed.
 
-#![allow(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
-
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 

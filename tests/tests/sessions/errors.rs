@@ -1,7 +1,5 @@
 //! What goes wrong is said with a stable code, an exit status, and what to do.
 
-#![allow(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
-
 use std::process::Command;
 
 use roomtone_tests::signal::Speaker;

@@ -1,8 +1,6 @@
 //! The file of a recording grows while it is recorded, and is the one that a single pass over the journal makes: after
 //! Stop, after the host's program was killed, after its computer booted, and after a repair.
 
-#![allow(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -1,8 +1,5 @@
 //! People come and go all the while, and the host neither grows nor forgets to close anything.
 
-#![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
-
 use std::time::Duration;
 
 use roomtone_tests::signal::Speaker;
