@@ -143,7 +143,9 @@ pub(crate) fn check(world: &mut World, recording: RecordingId, journal: &Journal
     if let Some(truth) = world.truth.recordings.get_mut(&recording) {
         truth.versions += 1;
         truth.stored = stored;
-        truth.spans_in_file = recorded.spans().collect();
+        // A boot may have moved their edges.
+        let moved = recorded.boots_ns as i64;
+        truth.spans_in_file = recorded.spans().map(|(from, until)| (from.plus(moved), until.plus(-moved))).collect();
     }
     gapless
 }

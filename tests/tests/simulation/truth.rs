@@ -107,7 +107,7 @@ pub(crate) struct RecordingTruth {
     pub(crate) versions: u32,
     /// What the newest of them holds.
     pub(crate) stored: BTreeMap<usize, Coverage>,
-    /// The stretches of time that it shows.
+    /// The stretches of time that it shows for sure.
     pub(crate) spans_in_file: Vec<(True, True)>,
 }
 
