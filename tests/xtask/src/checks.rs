@@ -65,6 +65,9 @@ fn every_check(
     let generated = bindings::fresh_directory(workspace)?;
     let mut tests = workspace.cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]);
     tests.env("TS_RS_EXPORT_DIR", &generated).env("ROOMTONE_WEED", &weed);
+    // Tests of whole sessions wait most of their time.
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    tests.env("RUST_TEST_THREADS", (cores * 2).to_string());
     for variant in variants {
         println!("long: {variant}");
         tests.env(variant.variable, variant.value);
