@@ -11,6 +11,9 @@ use crate::clocks::{SECOND, True};
 use crate::truth::RecordingTruth;
 use crate::world::World;
 
+/// How long somebody's clock is waited for behind a boot of the recorder's computer, and a second.
+const UNPLACED_NS: i64 = 31 * SECOND;
+
 /// Every marker stands once, where it was set. How many there are.
 pub(super) fn marks_are_true(
     truth: &RecordingTruth,
@@ -40,12 +43,16 @@ pub(super) fn marks_are_true(
 }
 
 /// The microphone beside the recorder goes down with it, and leaves all but the last second in its spool, or all that came
-/// before the disk stopped taking anything.
+/// before the disk stopped taking anything; but for what comes before a clock that was booted has its place.
 pub(crate) fn own_loss_is_small(world: &mut World, person: usize) {
     if world.people[person].program.is_none() {
         return;
     }
-    let since = world.host.synced_at.min(world.now.plus(-SECOND));
+    let mut since = world.host.synced_at.min(world.now.plus(-SECOND));
+    if world.host.boots > 0 && world.now.0 - world.host.started_at.0 <= UNPLACED_NS {
+        // Its clock may have no place yet, and what is said has none either: it is in memory.
+        since = since.min(world.host.started_at);
+    }
     let mut loss = 0;
     for (&recording, truth) in world.truth.recordings.iter().filter(|(_, truth)| truth.versions == 0 && truth.runs()) {
         for (from, until) in truth.spans(world.now) {
@@ -56,11 +63,11 @@ pub(crate) fn own_loss_is_small(world: &mut World, person: usize) {
             let lost = inside.filter(|said| !world.people[person].disk.holds(recording, said.segment, said.index));
             for said in lost.filter(|said| said.to <= until && said.from.0 - from.0 >= SEAM_NS) {
                 loss += said.to.0 - said.from.0;
-                let at = world.now.as_seconds();
+                let [at, synced_at] = [world.now, world.host.synced_at].map(True::as_seconds);
                 // A packet is written when it is whole and encoded.
                 assert!(
                     said.from >= since.plus(-2 * SEAM_NS),
-                    "person {person}, {said}, died with the recorder at {at:.3} s"
+                    "person {person}, {said}, died with the recorder at {at:.3} s, and the disk had synced at {synced_at:.3} s"
                 );
             }
         }

@@ -29,7 +29,7 @@ pub(crate) struct Host {
     /// What the wall clock is off.
     pub(super) wall_off_ns: i64,
     /// Boots of the computer.
-    pub(super) boots: u32,
+    pub(crate) boots: u32,
     /// When it lost power last.
     pub(super) cut_at: True,
     id: ParticipantId,
@@ -47,6 +47,8 @@ pub(crate) struct Host {
     pub(super) answered: BTreeSet<CommandId>,
     /// Who was told by this run of the program that all that they keep of a recording is safe.
     vouched: BTreeSet<(RecordingId, usize)>,
+    /// When this run of the program began.
+    pub(crate) started_at: True,
     /// When the disk last had time for everything.
     pub(crate) synced_at: True,
     /// Live packets that wait for the program, by person.
@@ -73,6 +75,7 @@ impl Host {
             begun: BTreeSet::new(),
             answered: BTreeSet::new(),
             vouched: BTreeSet::new(),
+            started_at: True(0),
             synced_at: True(0),
             media_waiting: BTreeMap::new(),
         }
@@ -109,6 +112,7 @@ impl World {
             return;
         }
         self.host.epoch += 1;
+        self.host.started_at = self.now;
         let moment = self.host.moment(self.now);
         let config = self.host.config();
         let setup = Setup {
