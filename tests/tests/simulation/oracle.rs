@@ -189,7 +189,9 @@ fn channel_is_true(
                 let error = (placed - recorded.frame(said.from)).abs() / 48e3 * 1e9;
                 let late = said.index >= channel.first(said.segment) + KNOWN_SAMPLES;
                 let sharp = kept && truth.calm_path && truth.is_measured(said.from, MEASURED);
-                let allowed = figures.error(error, stated, late, sharp) + recorded.boots_ns;
+                // A boot's part is told apart.
+                let beside_boots = (error - recorded.boots_ns).max(0.0);
+                let allowed = figures.error(beside_boots, stated, late, sharp) + recorded.boots_ns;
                 assert!(error <= allowed, "{} is {:.3} ms away; {:.3} are allowed", what(), error / 1e6, allowed / 1e6);
                 let slack = allowed * 48e3 / 1e9;
                 let gap = match said.muted {
