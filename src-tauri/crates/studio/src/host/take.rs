@@ -136,8 +136,8 @@ impl GrownBytes {
 
 impl Share {
     fn set(&mut self, bytes: u64) {
-        self.of.0.fetch_add(bytes, Ordering::Relaxed);
-        self.of.0.fetch_sub(self.bytes, Ordering::Relaxed);
+        // In one step, or somebody would see both; it wraps like the difference.
+        self.of.0.fetch_add(bytes.wrapping_sub(self.bytes), Ordering::Relaxed);
         self.bytes = bytes;
     }
 }
