@@ -9,7 +9,6 @@ use roomtone_clock::{now, wall_ns};
 use roomtone_disk::Reserve;
 use roomtone_engine::{HostEvent, Moment, RecorderEnd, RecorderInput, RecorderOutput, Run};
 use roomtone_protocol::channel::{Peer, ToParticipant, ToRecorder};
-use roomtone_protocol::metadata::Metadata;
 use roomtone_protocol::{CommandId, ErrorReport, ParticipantId, RecordingId};
 use roomtone_relay::Relay;
 use roomtone_session::Config;
@@ -21,7 +20,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::LocalDoor;
 use super::desk::HostDesk;
-use super::finish::Finish;
+use super::finish::{Finish, Made};
 use super::reopen::Opened;
 use super::take::GrownBytes;
 use super::writer::Written;
@@ -119,7 +118,7 @@ pub(super) struct Engine {
     pub(super) parts: Parts,
     links: HashMap<ParticipantId, Linked>,
     /// Whole files that the upload queue does not have yet.
-    pub(super) made: HashMap<RecordingId, Metadata>,
+    pub(super) made: HashMap<RecordingId, Made>,
     local: Option<mpsc::Sender<DoorEvent>>,
     generation: u64,
     /// Whoever waits for the end.

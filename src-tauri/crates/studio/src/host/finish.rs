@@ -1,6 +1,7 @@
 //! Files are made from journals and given to the upload queue.
 
 use std::io;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -21,7 +22,40 @@ use super::writer::Closed;
 /// A finalized recording, or why there is none.
 pub(super) struct Finish {
     recording: RecordingId,
-    result: Result<Metadata, WriteError>,
+    result: Result<Made, WriteError>,
+}
+
+/// A whole file that the upload queue does not have yet.
+pub(super) enum Made {
+    /// Its hashes are still to be computed and its metadata to be written, as this version's: that takes seconds for an
+    /// hour, and nobody who waits for the file waits for that.
+    Now(Box<roomtone_recorder::Finished>, Version),
+    /// By an earlier start.
+    Found(Box<Metadata>),
+}
+
+impl Made {
+    fn metadata(&self) -> &Metadata {
+        match self {
+            Self::Now(finished, _) => &finished.metadata,
+            Self::Found(metadata) => metadata,
+        }
+    }
+
+    /// What is to be published beside it, which is in the folder then.
+    fn described(self, folder: &Path, reserve: &Reserve) -> Result<Metadata, ErrorReport> {
+        let (mut finished, version) = match self {
+            Self::Now(finished, version) => (finished, version),
+            Self::Found(metadata) => return Ok(*metadata),
+        };
+        let failed = |error: io::Error| crate::data_dir::io(folder, &error);
+        finished.hash().map_err(|error| crate::data_dir::io(folder, &io::Error::other(error)))?;
+        let write = || folder::write_metadata(folder, version, &finished.metadata);
+        write()
+            .or_else(|error| if is_full(&error) && reserve.release()? { write() } else { Err(error) })
+            .map_err(failed)?;
+        Ok(finished.metadata)
+    }
 }
 
 /// Why a file could not be made.
@@ -131,18 +165,18 @@ impl Engine {
     /// A file of an earlier start is on its way to the bucket again.
     fn found_take(&mut self, metadata: Metadata, submitted: bool) {
         let (recording, title, notes) = (metadata.id, metadata.title.clone(), metadata.notes.clone());
-        let finished = self.takes_off(&metadata);
+        let finished = self.takes_off(&metadata, folder::take_path(&self.folder(recording)));
         if !submitted {
-            self.made.insert(recording, metadata);
+            self.made.insert(recording, Made::Found(Box::new(metadata)));
         }
         self.handle(RecorderInput::FoundTake { recording, title, notes, finished, submitted });
     }
 
     /// From here on the file is shown as uploading.
-    fn takes_off(&self, metadata: &Metadata) -> Finished {
+    fn takes_off(&self, metadata: &Metadata, path: PathBuf) -> Finished {
         self.parts.desk.shelf.uploading(metadata);
         Finished {
-            path: folder::take_path(&self.folder(metadata.id)),
+            path,
             channels: u16::try_from(metadata.channels.len()).unwrap_or(u16::MAX),
             duration_ms: duration_ms(metadata),
             gapless: metadata.gapless,
@@ -160,9 +194,13 @@ impl Engine {
 
     pub(super) fn finished(&mut self, finish: Finish) {
         let Finish { recording, result } = finish;
-        let result = result.map_err(FinalizeFailure::from).map(|metadata| {
-            let finished = self.takes_off(&metadata);
-            self.made.insert(recording, metadata);
+        let result = result.map_err(FinalizeFailure::from).map(|made| {
+            let path = match &made {
+                Made::Now(finished, _) => finished.path.clone(),
+                Made::Found(_) => folder::take_path(&self.folder(recording)),
+            };
+            let finished = self.takes_off(made.metadata(), path);
+            self.made.insert(recording, made);
             finished
         });
         self.handle(RecorderInput::Finalized { recording, result });
@@ -170,12 +208,21 @@ impl Engine {
 
     /// Gives a whole file to the upload queue.
     pub(super) fn submit(&mut self, recording: RecordingId) {
-        let Some(metadata) = self.made.remove(&recording) else { return };
-        let folder = self.folder(recording);
-        let job = Job { recording, take: folder::take_path(&folder), metadata };
+        let Some(made) = self.made.remove(&recording) else { return };
+        let (folder, reserve) = (self.folder(recording), self.parts.reserve.clone());
         let (publisher, inbox) = (Arc::clone(&self.parts.publisher), self.parts.inbox.clone());
         tokio::spawn(async move {
-            let result = hand_in(&publisher, &folder, job).await;
+            let described = tokio::task::spawn_blocking({
+                let folder = folder.clone();
+                move || made.described(&folder, &reserve)
+            });
+            let result = match described.await.unwrap_or_else(|panic| resume_unwind(panic.into_panic())) {
+                Ok(metadata) => {
+                    let job = Job { recording, take: folder::take_path(&folder), metadata };
+                    hand_in(&publisher, &folder, job).await
+                }
+                Err(error) => Err(error),
+            };
             // The engine waits for this before it ends.
             drop(inbox.send(Input::Submitted { recording, result }).await);
         });
@@ -262,7 +309,7 @@ impl From<io::Error> for WriteError {
 }
 
 /// Writes the file; once more, into the room that was held in reserve, if the disk is full.
-fn write_with_reserve(closed: Closed, work: &Work) -> Result<Metadata, WriteError> {
+fn write_with_reserve(closed: Closed, work: &Work) -> Result<Made, WriteError> {
     let Closed { mut journal, growing } = closed;
     match write(&mut journal, growing.and_then(Growing::stop), work) {
         Err(WriteError::DiskFull(reason)) => {
@@ -273,9 +320,8 @@ fn write_with_reserve(closed: Closed, work: &Work) -> Result<Metadata, WriteErro
     }
 }
 
-/// Writes the file and its metadata, beside earlier versions of them. The file is valid and on the disk for good before
-/// it is read once more for its hashes.
-fn write(journal: &mut Journal, grown: Option<Grown>, work: &Work) -> Result<Metadata, WriteError> {
+/// Writes the file, beside earlier versions of it; valid, and on the disk for good.
+fn write(journal: &mut Journal, grown: Option<Grown>, work: &Work) -> Result<Made, WriteError> {
     let maps = note_maps(journal, work.maps.clone())?;
     let open_end = last_audio(journal, &maps);
     note_end(journal, open_end)?;
@@ -285,14 +331,12 @@ fn write(journal: &mut Journal, grown: Option<Grown>, work: &Work) -> Result<Met
     let (out, depth) = (version.take(&work.folder), work.bit_depth);
     let settings = TakeSettings { out: out.clone(), depth, recording: work.recording };
     let channels = ChannelSpec::from_journal(journal);
-    let mut finished = take::finish(journal, grown, &settings, before.as_deref(), || {
+    let finished = take::finish(journal, grown, &settings, before.as_deref(), || {
         let mut options = FinalizeOptions::new(out.clone(), channels.clone(), software());
         (options.bit_depth, options.open_end) = (depth, open_end);
         options
     })?;
-    finished.hash()?;
-    folder::write_metadata(&work.folder, version, &finished.metadata)?;
-    Ok(finished.metadata)
+    Ok(Made::Now(Box::new(finished), version))
 }
 
 fn software() -> String {
