@@ -5,8 +5,7 @@ use std::io;
 use tokio::runtime::{Builder, Runtime};
 
 /// The runtime for a program that drives a studio: one thread for all tasks, which wait most of the time, and more for what
-/// blocks. A second one would only be woken to find that the first has done the work: measured while eight people are
-/// recorded, that was a fifth of all processor time.
+/// blocks. A second one would often be woken only to find that the first has done the work.
 ///
 /// # Errors
 /// The system has no thread or no file descriptor left.

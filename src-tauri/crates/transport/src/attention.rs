@@ -15,7 +15,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// What a connection wants of its sockets. At first everything is looked at the moment it comes.
 ///
 /// A recorder that has been introduced needs audio by the second, not by the packet: each packet that is fetched by itself
-/// wakes a thread, and that costs more than all that is done with the packet. So its sockets *gather*. Only an answer to
+/// wakes a thread, and others behind it. So its sockets *gather*. Only an answer to
 /// a question about the other end's clock is still looked at the moment it comes: waiting would count as travel.
 #[derive(Debug)]
 pub(crate) struct Attention {

@@ -1,7 +1,7 @@
 //! What may wait is taken in together.
 //!
 //! A packet that is fetched the moment it comes wakes a sleeping thread, and all threads behind it on its way to the disk:
-//! measured with eight people, that was most of what a recording cost. While its connection gathers, a socket is not
+//! with eight people, some hundred times a second each. While its connection gathers, a socket is not
 //! watched by the reactor at all, which the kernel would wake for every datagram; it is looked at by the clock, at the same
 //! instants as all others, and what has come meanwhile lies in the kernel's buffer.
 

@@ -238,8 +238,8 @@ impl<S: PacketStore> ParticipantEnd<S> {
         }
     }
 
-    /// A spool that fails is told once, until it takes packets again, and does not stop what else is being done: audio
-    /// still goes out live.
+    /// A spool that fails is told once, until it takes packets again, and does not stop what else is being done.
+    /// What it does not take is not sent either.
     fn spooled<T>(&mut self, result: Result<T, SpoolError>) -> Option<T> {
         match result {
             Ok(value) => Some(value),

@@ -20,7 +20,7 @@ use super::take::{Growing, GrownBytes};
 /// fit counts as not received and is asked for again.
 const QUEUE: usize = 8_192;
 
-/// What came meanwhile is written together: each packet by itself would wake the thread, which costs more than writing it.
+/// What came meanwhile is written together: each packet by itself would wake the thread, which costs about as much as writing it.
 /// A program that is killed has that much less, until it is asked for again.
 const GATHER: Duration = Duration::from_millis(20);
 
