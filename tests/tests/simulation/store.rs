@@ -87,6 +87,12 @@ impl PacketStore for MemoryStore {
         Ok(true)
     }
 
+    fn wants(&self, recording: RecordingId, packet: &Packet) -> bool {
+        let disk = self.disk.borrow();
+        let held = disk.recordings.get(&recording).is_some_and(|kept| kept.held.covers(packet.range()));
+        !held && !disk.gone.contains(&recording)
+    }
+
     fn read(&mut self, recording: RecordingId, range: IndexRange) -> Result<Vec<Packet>, SpoolError> {
         let disk = self.disk.borrow();
         let Some(kept) = disk.recordings.get(&recording) else { return Ok(Vec::new()) };

@@ -49,6 +49,16 @@ impl PacketFile {
         self.file.has_failed()
     }
 
+    /// Whether no whole record went into it.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// Removes the file.
+    pub(crate) fn remove(self) -> Result<(), SpoolError> {
+        std::fs::remove_file(&self.path).map_err(failed("removed", &self.path))
+    }
+
     /// Everything appended survives a power cut from here on.
     pub(crate) fn flush(&self) -> Result<(), SpoolError> {
         self.file.flush().map_err(failed("flushed to disk", &self.path))

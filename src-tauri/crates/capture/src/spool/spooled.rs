@@ -109,7 +109,7 @@ impl Spooled {
         match open.file.append(&Record::Packet(packet.clone())) {
             Ok((offset, bytes)) => Ok(self.index.insert(packet, open.place, offset, bytes)),
             Err(error) => {
-                self.open = None;
+                self.close_failed();
                 Err(error)
             }
         }
@@ -129,7 +129,7 @@ impl Spooled {
         let Some(open) = &mut self.open else { return Ok(()) };
         let written = open.file.append(&note.clone().record(self.recording));
         if written.is_err() {
-            self.open = None;
+            self.close_failed();
         } else {
             if let Note::Anchor(anchor) = note {
                 open.described.entry(anchor.segment).or_default().anchored = Some(anchor.index.0);
@@ -137,6 +137,17 @@ impl Spooled {
             self.notes.take(note);
         }
         written.map(|_| ())
+    }
+
+    /// A file that a write failed on is left alone; one that nothing went into does not stay, or a full disk would collect
+    /// them.
+    fn close_failed(&mut self) {
+        let Some(open) = self.open.take().filter(|open| open.file.is_empty()) else { return };
+        // It is the newest: the index names none behind it.
+        self.files.truncate(open.place);
+        if let Err(error) = open.file.remove() {
+            tracing::warn!(%error, "an empty file stays in the spool");
+        }
     }
 
     /// The next free name: `{epoch}-{n}`.

@@ -100,6 +100,13 @@ impl Spool {
         spooled.append(&dir, packet, &self.notes, &self.syncing)
     }
 
+    /// Whether [`Self::append`] would add this packet, if the disk let it.
+    #[must_use]
+    pub fn wants(&self, recording: RecordingId, packet: &Packet) -> bool {
+        let held = self.coverage(recording).is_some_and(|held| held.covers(packet.range()));
+        !held && !self.gone.contains(&recording)
+    }
+
     /// Notes something about a segment of this start of the program: in recordings that hold packets of it, at once; in
     /// those that begin later, with the first packet.
     ///

@@ -9,6 +9,7 @@ use roomtone_protocol::{ClockNs, IndexRange, RecordingId};
 
 use super::PacketStore;
 use super::cuts::{Cuts, Times};
+use super::unspooled::Unspooled;
 
 /// A packet lasts 20 ms.
 const PACKET_NS: i64 = 20_000_000;
@@ -23,6 +24,7 @@ const MARGIN_NS: i64 = 5 * PACKET_NS;
 pub(super) struct Keeper<S> {
     pre_roll: PreRoll,
     spool: S,
+    unspooled: Unspooled,
     wanted: BTreeMap<RecordingId, Wanted>,
     /// Recordings of earlier starts that are over, as the recorder said: nothing is added to what is kept of them.
     ended: BTreeSet<RecordingId>,
@@ -32,6 +34,27 @@ pub(super) struct Keeper<S> {
     heard_until: Option<ClockNs>,
     /// Nothing more will be captured.
     over: bool,
+}
+
+/// What became of a packet from the microphone.
+#[derive(Debug)]
+pub(super) struct Taken {
+    /// A recording wants it, so that it should be sent as well.
+    pub(super) live: bool,
+    /// Whether the spool took it, if it was asked to.
+    pub(super) spooled: Option<Result<(), SpoolError>>,
+}
+
+/// Where a packet of a recording is.
+#[derive(Debug)]
+enum Kept {
+    /// It was there, or nothing of the recording is kept any more.
+    Already,
+    Spooled,
+    /// In memory only, as the ones before it.
+    InMemory,
+    /// In memory only: the spool failed just now.
+    Refused(SpoolError),
 }
 
 /// A recording that runs, or that is not known to be safe yet.
@@ -74,6 +97,13 @@ impl Wanted {
         self.until.is_some_and(|until| end.0 >= until.0 + MARGIN_NS)
     }
 
+    /// What memory holds from an instant on, but for what is cut out.
+    fn remembered(&self, pre_roll: &PreRoll, from: ClockNs) -> Vec<Packet> {
+        let hidden = |at: ClockNs| self.cuts.hides(at, ClockNs(at.0 + PACKET_NS), MARGIN_NS);
+        let packets = pre_roll.since(ClockNs(from.0 - MARGIN_NS));
+        packets.filter(|(_, at)| !hidden(*at)).map(|(packet, _)| packet.clone()).collect()
+    }
+
     /// What the spool took before it learned of a pause or of the end is given to nobody.
     fn hide(&mut self, times: &Times) {
         self.hidden = Coverage::default();
@@ -91,6 +121,7 @@ impl<S: PacketStore> Keeper<S> {
         Self {
             pre_roll,
             spool,
+            unspooled: Unspooled::default(),
             wanted: BTreeMap::new(),
             ended: BTreeSet::new(),
             times: Times::default(),
@@ -99,20 +130,43 @@ impl<S: PacketStore> Keeper<S> {
         }
     }
 
-    /// Takes a packet from the microphone; true if a recording wants it, so that it should be sent as well.
-    pub(super) fn captured(&mut self, packet: &Packet, at: ClockNs) -> Result<bool, SpoolError> {
+    /// Takes a packet from the microphone.
+    pub(super) fn captured(&mut self, packet: &Packet, at: ClockNs) -> Taken {
         let end = ClockNs(at.0 + PACKET_NS);
         self.heard(end);
         self.pre_roll.push(packet.clone(), at);
         self.times.push(packet, at);
-        let mut live = false;
+        let mut taken = Taken { live: false, spooled: None };
         for (&recording, wanted) in &mut self.wanted {
             if wanted.takes(end) {
                 wanted.changed();
-                live |= self.spool.append(recording, packet)?;
+                let kept = keep(&mut self.spool, &mut self.unspooled, recording, packet);
+                taken.live |= !matches!(kept, Kept::Already);
+                match kept {
+                    Kept::Spooled => taken.spooled = taken.spooled.or(Some(Ok(()))),
+                    Kept::Refused(error) => taken.spooled = Some(Err(error)),
+                    Kept::Already | Kept::InMemory => {}
+                }
             }
         }
-        Ok(live)
+        taken
+    }
+
+    /// Tries again what the spool refused. True if it took some of it.
+    pub(super) fn spool_again(&mut self) -> Result<bool, SpoolError> {
+        let spool = &mut self.spool;
+        self.unspooled.release(|recording, packet| spool.append(recording, packet))
+    }
+
+    /// Keeps these packets of a recording; the first refusal of the spool is told when all of them are kept.
+    fn keep_all(&mut self, recording: RecordingId, packets: Vec<Packet>) -> Result<(), SpoolError> {
+        let mut refused = Ok(());
+        for packet in packets {
+            if let Kept::Refused(error) = keep(&mut self.spool, &mut self.unspooled, recording, &packet) {
+                refused = refused.and(Err(error));
+            }
+        }
+        refused
     }
 
     /// What was captured before this instant has come, as far as there was anything.
@@ -173,12 +227,8 @@ impl<S: PacketStore> Keeper<S> {
             }
         }
         let Some(wanted) = self.wanted.get(&recording) else { return Ok(()) };
-        for (packet, at) in self.pre_roll.since(ClockNs(from.0 - MARGIN_NS)) {
-            if !wanted.cuts.hides(*at, ClockNs(at.0 + PACKET_NS), MARGIN_NS) {
-                self.spool.append(recording, packet)?;
-            }
-        }
-        Ok(())
+        let remembered = wanted.remembered(&self.pre_roll, from);
+        self.keep_all(recording, remembered)
     }
 
     /// A recording ended at `until`, whenever that is learned: what was taken after it is not given away.
@@ -210,12 +260,8 @@ impl<S: PacketStore> Keeper<S> {
         wanted.hide(&self.times);
         wanted.changed();
         // What was captured since somebody resumed, before that was known.
-        for (packet, at) in until.into_iter().flat_map(|until| self.pre_roll.since(ClockNs(until.0 - MARGIN_NS))) {
-            if !wanted.cuts.hides(*at, ClockNs(at.0 + PACKET_NS), MARGIN_NS) {
-                self.spool.append(recording, packet)?;
-            }
-        }
-        Ok(())
+        let remembered = until.map(|until| wanted.remembered(&self.pre_roll, until));
+        self.keep_all(recording, remembered.unwrap_or_default())
     }
 
     /// Recordings that have just had all that they can want. Stop waits for nothing else, where nothing is missing.
@@ -260,10 +306,13 @@ impl<S: PacketStore> Keeper<S> {
 
     /// What of a recording is held and may be given away.
     fn given(&self, recording: RecordingId) -> Vec<IndexRange> {
-        let held = self.spool.inventory(recording);
+        let mut held = Coverage::default();
+        for range in self.spool.inventory(recording).into_iter().chain(self.unspooled.ranges(recording)) {
+            held.insert(range);
+        }
         match self.wanted.get(&recording) {
-            Some(wanted) => held.into_iter().flat_map(|range| wanted.hidden.missing(range)).collect(),
-            None => held,
+            Some(wanted) => held.iter().flat_map(|range| wanted.hidden.missing(range)).collect(),
+            None => held.iter().collect(),
         }
     }
 
@@ -280,6 +329,8 @@ impl<S: PacketStore> Keeper<S> {
     /// The packets of a range that may be given away, in order.
     pub(super) fn packets(&mut self, recording: RecordingId, range: IndexRange) -> Result<Vec<Packet>, SpoolError> {
         let mut packets = self.spool.read(recording, range)?;
+        packets.extend(self.unspooled.within(recording, range).cloned());
+        packets.sort_by_key(|packet| packet.index);
         if let Some(wanted) = self.wanted.get(&recording) {
             packets.retain(|packet| !wanted.hidden.covers(packet.range()));
         }
@@ -312,7 +363,14 @@ impl<S: PacketStore> Keeper<S> {
         self.spool.discard(recording)
     }
 
+    #[cfg(test)]
+    pub(super) fn recordings_on_disk(&self) -> Vec<(RecordingId, Vec<IndexRange>)> {
+        let inventory = |recording| (recording, self.spool.inventory(recording));
+        self.spool.recordings().into_iter().map(inventory).collect()
+    }
+
     fn forget(&mut self, recording: RecordingId) {
+        self.unspooled.forget(recording);
         self.wanted.remove(&recording);
         self.ended.remove(&recording);
     }
@@ -320,5 +378,22 @@ impl<S: PacketStore> Keeper<S> {
     /// Whether all that was kept is safe at the recorder.
     pub(super) fn safe(&self) -> bool {
         self.wanted.values().all(|wanted| wanted.durable)
+    }
+}
+
+/// Keeps a packet of a recording. A spool that refused some is left alone until [`Keeper::spool_again`] asks it: a full
+/// disk gets no better by being written to fifty times a second.
+fn keep<S: PacketStore>(spool: &mut S, unspooled: &mut Unspooled, recording: RecordingId, packet: &Packet) -> Kept {
+    if !unspooled.is_empty() {
+        let new = spool.wants(recording, packet) && unspooled.hold(recording, packet);
+        return if new { Kept::InMemory } else { Kept::Already };
+    }
+    match spool.append(recording, packet) {
+        Ok(true) => Kept::Spooled,
+        Ok(false) => Kept::Already,
+        Err(error) => {
+            unspooled.hold(recording, packet);
+            Kept::Refused(error)
+        }
     }
 }

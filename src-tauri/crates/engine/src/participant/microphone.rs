@@ -22,12 +22,11 @@ impl<S: PacketStore> ParticipantEnd<S> {
                 self.send(ToRecorder::Anchor(anchor));
             }
             CaptureEvent::Packet { packet, captured_at } => {
-                let live = self.keeper.captured(&packet, captured_at);
-                if self.spooled(live) != Some(true) {
-                    return;
+                let taken = self.keeper.captured(&packet, captured_at);
+                if taken.spooled.is_some_and(|spooled| self.spooled(spooled).is_some()) {
+                    self.spool_takes();
                 }
-                self.spool_takes();
-                if self.linked {
+                if taken.live && self.linked {
                     // The low 32 bits of the index are its RTP timestamp (RFC 3550, section 5.1).
                     let timestamp = (packet.index.0 & u64::from(u32::MAX)) as u32;
                     self.outputs.push_back(Output::Media { timestamp, opus: packet.opus });

@@ -8,6 +8,7 @@ mod microphone;
 mod owed;
 mod recorder;
 mod store;
+mod unspooled;
 
 #[cfg(test)]
 mod tests;
@@ -200,6 +201,10 @@ impl<S: PacketStore> ParticipantEnd<S> {
     }
 
     fn second(&mut self) {
+        let again = self.keeper.spool_again();
+        if self.spooled(again) == Some(true) {
+            self.spool_takes();
+        }
         self.send_inventories(false);
         let now = self.now;
         let expired = self.requests.extract_if(.., |_, asked| asked.until <= now);
@@ -238,8 +243,8 @@ impl<S: PacketStore> ParticipantEnd<S> {
         }
     }
 
-    /// A spool that fails is told once, until it takes packets again, and does not stop what else is being done.
-    /// What it does not take is not sent either.
+    /// A spool that fails is told once, until it takes packets again, and does not stop what else is being done: what it
+    /// does not take is sent, and kept in memory.
     fn spooled<T>(&mut self, result: Result<T, SpoolError>) -> Option<T> {
         match result {
             Ok(value) => Some(value),
@@ -247,14 +252,15 @@ impl<S: PacketStore> ParticipantEnd<S> {
                 if !std::mem::replace(&mut self.spool_fails, true) {
                     let report = ErrorReport::from(error);
                     tracing::error!(code = report.code, "the spool failed");
-                    self.spool_alarm(true, report.to_string());
+                    let message = format!("what you say is sent, and kept in memory only: {report}");
+                    self.spool_alarm(true, message);
                 }
                 None
             }
         }
     }
 
-    /// A packet is in the spool.
+    /// Packets go into the spool.
     fn spool_takes(&mut self) {
         if std::mem::take(&mut self.spool_fails) {
             tracing::info!("the spool takes packets again");

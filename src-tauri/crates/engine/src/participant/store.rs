@@ -13,6 +13,9 @@ pub trait PacketStore {
     /// If the disk fails; then the packet is not in the store.
     fn append(&mut self, recording: RecordingId, packet: &Packet) -> Result<bool, SpoolError>;
 
+    /// Whether [`PacketStore::append`] would add this packet, if the disk let it.
+    fn wants(&self, recording: RecordingId, packet: &Packet) -> bool;
+
     /// The packets that hold some of a range, in order.
     ///
     /// # Errors
@@ -70,6 +73,10 @@ pub trait PacketStore {
 impl PacketStore for Spool {
     fn append(&mut self, recording: RecordingId, packet: &Packet) -> Result<bool, SpoolError> {
         Spool::append(self, recording, packet)
+    }
+
+    fn wants(&self, recording: RecordingId, packet: &Packet) -> bool {
+        Spool::wants(self, recording, packet)
     }
 
     fn read(&mut self, recording: RecordingId, range: IndexRange) -> Result<Vec<Packet>, SpoolError> {

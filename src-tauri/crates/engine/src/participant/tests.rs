@@ -34,6 +34,10 @@ impl PacketStore for TestStore {
         Ok(fresh)
     }
 
+    fn wants(&self, recording: RecordingId, packet: &Packet) -> bool {
+        !self.packets.get(&recording).is_some_and(|packets| packets.contains(packet))
+    }
+
     fn read(&mut self, recording: RecordingId, range: IndexRange) -> Result<Vec<Packet>, SpoolError> {
         let packets = self.packets.get(&recording).into_iter().flatten();
         Ok(packets.filter(|packet| packet.index < range.to && packet.range().to > range.from).cloned().collect())
@@ -157,6 +161,57 @@ fn a_spool_that_fails_is_told_once_until_it_takes_packets_again() {
         }
     }
     assert_eq!(told, [(1, true), (2, false), (3, true)]);
+}
+
+#[test]
+fn what_the_disk_does_not_take_is_sent_told_given_and_spooled_when_there_is_room() {
+    let full = Rc::new(Cell::new(true));
+    let store = TestStore { full: Rc::clone(&full), ..TestStore::default() };
+    let mut stage = Stage { end: ParticipantEnd::new(ClockNs(0), ADA, store, true, true), now_ms: 0 };
+    stage.tell(Input::Linked { id: None });
+    stage.tell(Input::Message(ToParticipant::SpoolFrom { recording: TAKE, from: ClockNs(0) }));
+    let sent = |outputs: &[Output]| outputs.iter().filter(|output| matches!(output, Output::Media { .. })).count();
+    assert_eq!((0..100).map(|_| sent(&stage.packet())).sum::<usize>(), 100, "it is sent as it comes");
+
+    let range = |from, to| IndexRange { segment: SEGMENT, from: SampleIndex(from), to: SampleIndex(to) };
+    let told = stage.after(1_000);
+    assert_eq!(
+        inventories(&told)[0].held,
+        [range(0, 96_000)],
+        "a recorder that lacks some of it knows that it is here"
+    );
+    let mut given =
+        stage.tell(Input::Message(ToParticipant::Want { recording: TAKE, ranges: vec![range(9_600, 11_520)] }));
+    given.extend(stage.after(20));
+    let packets = given.iter().find_map(|output| if let Output::Bulk(records) = output { Some(records) } else { None });
+    let mut scanner = Scanner::new(0);
+    scanner.push(packets.unwrap());
+    let records: Vec<u64> = std::iter::from_fn(|| scanner.next_scanned())
+        .map(|scanned| match scanned {
+            Scanned::Record { record: Record::Packet(packet), .. } => packet.index.0,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(records, [9_600, 10_560]);
+
+    full.set(false);
+    stage.after(1_000);
+    assert_eq!(stage.end.keeper.recordings_on_disk(), [(TAKE, vec![range(0, 96_000)])]);
+}
+
+#[test]
+fn what_memory_holds_for_a_full_disk_goes_with_what_is_taken_back() {
+    let full = Rc::new(Cell::new(true));
+    let store = TestStore { full: Rc::clone(&full), ..TestStore::default() };
+    let mut stage = Stage { end: ParticipantEnd::new(ClockNs(0), ADA, store, true, true), now_ms: 0 };
+    stage.tell(Input::Message(ToParticipant::SpoolFrom { recording: TAKE, from: ClockNs(0) }));
+    stage.packet();
+    assert_eq!(stage.end.keeper.inventory(TAKE, false).held.len(), 1);
+    stage.tell(Input::Message(ToParticipant::Discard { recording: TAKE }));
+    full.set(false);
+    stage.after(1_000);
+    assert_eq!(stage.end.keeper.inventory(TAKE, false).held, []);
+    assert_eq!(stage.end.keeper.recordings_on_disk(), []);
 }
 
 #[test]
