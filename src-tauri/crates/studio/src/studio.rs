@@ -90,7 +90,7 @@ impl Studio {
         self.inner.view.subscribe()
     }
 
-    /// Who speaks how loud, up to ten times a second.
+    /// Who speaks how loud, up to five times a second.
     #[must_use]
     pub fn levels(&self) -> watch::Receiver<Levels> {
         self.inner.levels.subscribe()

@@ -13,7 +13,7 @@
 //! A link that breaks is replaced by a new connection, not by a restart of ICE: after an outage SCTP would first sit out
 //! a retransmission timer that has doubled several times, while a new connection is up in a fraction of a second. For
 //! the same timers' sake every datagram of the handshake and of the data channel goes twice. A recorder fetches what comes
-//! in twenty times a second, all links together.
+//! in ten times a second, all links together.
 
 mod addresses;
 mod attention;
