@@ -11,6 +11,7 @@ mod desk;
 mod microphone;
 mod network;
 mod oracle;
+mod partitions;
 mod person;
 mod random;
 mod script;

@@ -13,6 +13,7 @@ mod take;
 mod taking;
 mod telling;
 mod track;
+mod watching;
 
 #[cfg(test)]
 mod tests;
@@ -88,6 +89,8 @@ pub struct RecorderEnd {
     lines: Vec<RecordingLine>,
     /// When open takes are looked at next.
     step_at: ClockNs,
+    /// When it is looked next at what they lack.
+    watch_at: ClockNs,
     ending: Option<Ending>,
     outputs: VecDeque<Output>,
 }
@@ -129,6 +132,7 @@ impl RecorderEnd {
             generation: 0,
             lines: Vec::new(),
             step_at: now.clock,
+            watch_at: now.clock,
             ending: None,
             outputs: VecDeque::new(),
         }
@@ -357,6 +361,7 @@ impl RecorderEnd {
         }
         self.takes.values_mut().for_each(|take| take.catch_up(desk));
         self.ask_for_missing();
+        self.watch();
         let links = &self.links;
         let ending = self.ending.is_some();
         let placed = self.placing.is_none();

@@ -1,6 +1,7 @@
 mod boot;
 mod presence;
 mod repair;
+mod watching;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

@@ -208,6 +208,7 @@ impl RecorderEnd {
             if desk.append(take.recording, participant, Record::Packet(packet.clone())) {
                 track.received.insert(range);
                 track.left = false;
+                track.watched.heard(now);
                 Self::note_repaired(take, now);
             }
         }
@@ -225,6 +226,7 @@ impl RecorderEnd {
             Self::vouched(desk, take, participant, &inventory);
         }
         let Some(track) = take.tracks.get_mut(&participant) else { return };
+        track.watched.heard(self.now.clock);
         track.backfill.handle(BackfillInput::Inventory(inventory));
         if track.safe() {
             let ranges = track.durable.iter().collect();

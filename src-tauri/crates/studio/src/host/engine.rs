@@ -27,6 +27,7 @@ use super::writer::Written;
 use crate::deadline::reached;
 use crate::outbox::Outbox;
 use crate::random;
+use crate::wakeful::Wakeful;
 
 /// Links are looked at one after the other, all within milliseconds: their audio is taken in together.
 const GATHER: Duration = Duration::from_millis(10);
@@ -110,6 +111,7 @@ pub(super) struct Parts {
     pub(super) grown: GrownBytes,
     /// Room for the end of a recording on a disk that is full.
     pub(super) reserve: Reserve,
+    pub(super) wakeful: Wakeful,
     pub(super) events: mpsc::Sender<HostEvent>,
     pub(super) inbox: mpsc::Sender<Input>,
 }
@@ -341,6 +343,9 @@ impl Engine {
     }
 
     pub(super) fn tell(&self, event: HostEvent) {
+        if let HostEvent::RecordingState(line) = &event {
+            self.parts.wakeful.saw(line);
+        }
         if let Err(mpsc::error::TrySendError::Full(event)) = self.parts.events.try_send(event) {
             tracing::warn!(?event, "nobody reads the events; one is dropped");
         }

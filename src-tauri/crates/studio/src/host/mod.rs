@@ -31,6 +31,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::bucket;
 use crate::data_dir::{DataDir, Start, io};
 use crate::settings::{BucketChoice, Settings};
+use crate::wakeful::Wakeful;
 use desk::HostDesk;
 use engine::{Engine, Input, Order, Parts, moment, watch_list};
 use take::GrownBytes;
@@ -189,6 +190,7 @@ impl Host {
             recordings,
             grown,
             reserve,
+            wakeful: Wakeful::new(),
             events,
             inbox: inbox.clone(),
         });
