@@ -4,6 +4,7 @@
 mod finishing;
 mod found;
 mod going_on;
+mod hearing;
 mod input;
 mod output;
 mod placement;
@@ -194,6 +195,10 @@ impl RecorderEnd {
             Input::Message { from, message } => self.message(desk, from, message),
             Input::Request { from, id, based_on, command, fresh } => self.request(from, id, based_on, command, fresh),
             Input::Media { from, timestamp, opus } => self.media(desk, from, timestamp, opus),
+            Input::Heard { from, timestamp, opus, at } => self.heard(desk, from, timestamp, opus, at),
+            Input::Report { from, timestamp, sent, at, round_trip_ns } => {
+                self.report(desk, from, (timestamp, sent), at, round_trip_ns);
+            }
             Input::Bulk { from, records } => self.bulk(desk, from, &records),
             Input::Exchange { from, exchange } if self.placing.is_some() => self.measure(desk, from, exchange),
             Input::Exchange { from, exchange } => self.exchange(desk, from, exchange),

@@ -168,7 +168,7 @@ impl OpenTake {
         let Some(repair) = &self.repair else { return true };
         match record {
             Record::MapStretch(map) => repair.same_clock && !repair.mapped.contains(&(participant, map.segment)),
-            Record::ClockExchange(_) => repair.same_clock,
+            Record::ClockExchange(_) | Record::Arrival(_) | Record::Report(_) => repair.same_clock,
             _ => true,
         }
     }

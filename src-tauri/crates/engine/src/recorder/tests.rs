@@ -1,4 +1,5 @@
 mod boot;
+mod hearing;
 mod presence;
 mod repair;
 mod watching;

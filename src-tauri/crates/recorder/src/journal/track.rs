@@ -211,6 +211,8 @@ fn is_possible(record: &Record) -> bool {
             let holes = inventory.holes.iter().map(|hole| &hole.range);
             inventory.held.iter().chain(holes).all(|range| range.from <= range.to && range.to.0 < MAX_SAMPLE_INDEX)
         }
+        Record::Arrival(arrival) => arrival.end.0 < MAX_SAMPLE_INDEX,
+        Record::Report(report) => report.index.0 < MAX_SAMPLE_INDEX,
         Record::Epoch(_)
         | Record::ClockExchange(_)
         | Record::MapStretch(_)

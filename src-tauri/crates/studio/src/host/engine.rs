@@ -79,7 +79,8 @@ pub(super) enum Input {
 impl Input {
     /// Whether it may wait for others like it.
     fn is_audio(&self) -> bool {
-        matches!(self, Self::Link { event: LinkEvent::Media { .. } | LinkEvent::Bulk(_), .. })
+        let Self::Link { event, .. } = self else { return false };
+        matches!(event, LinkEvent::Media { .. } | LinkEvent::Heard { .. } | LinkEvent::Bulk(_))
     }
 }
 
@@ -275,6 +276,10 @@ impl Engine {
             },
             LinkEvent::Message(message) => RecorderInput::Message { from, message },
             LinkEvent::Media { timestamp, opus } => RecorderInput::Media { from, timestamp, opus: opus.into() },
+            LinkEvent::Heard { timestamp, opus, at } => RecorderInput::Heard { from, timestamp, opus: opus.into(), at },
+            LinkEvent::Report { timestamp, sent, at, round_trip_ns } => {
+                RecorderInput::Report { from, timestamp, sent, at, round_trip_ns }
+            }
             LinkEvent::Bulk(records) => RecorderInput::Bulk { from, records: records.into() },
             LinkEvent::Exchange(exchange) => RecorderInput::Exchange { from, exchange },
             LinkEvent::Closed => {

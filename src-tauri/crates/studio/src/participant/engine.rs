@@ -149,7 +149,13 @@ impl Engine {
                 self.handle(ParticipantInput::LinkClosed);
             }
             // Recorders send neither records nor audio, and the clocks are compared on their side.
-            Some(LinkEvent::Bulk(_) | LinkEvent::Media { .. } | LinkEvent::Exchange(_)) => {}
+            Some(
+                LinkEvent::Bulk(_)
+                | LinkEvent::Media { .. }
+                | LinkEvent::Heard { .. }
+                | LinkEvent::Report { .. }
+                | LinkEvent::Exchange(_),
+            ) => {}
         }
     }
 
