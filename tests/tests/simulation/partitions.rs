@@ -35,6 +35,7 @@ fn around(at: f64, length: f64, cut: &[usize], end: Action) -> Script {
         device_ppm: 50.0,
         own_microphone: false,
         perfect_network: vec![0],
+        only_heard: Vec::new(),
         actions: actions.into_iter().map(|(at, action)| (True::seconds(at), action)).collect(),
         end: True::seconds(300.0),
     }
