@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 
 use roomtone_packets::{Arrival, SenderReport};
-use roomtone_protocol::channel::Segment;
+use roomtone_protocol::channel::{Anchor, Segment};
 use roomtone_protocol::{ClockNs, SAMPLE_RATE, SampleIndex, SegmentKey};
 
 /// How long a segment's first report is waited for, in nanoseconds: 10 s. Browsers send one every five seconds.
@@ -20,6 +20,10 @@ const REPORTS: usize = 16;
 /// How much a few reports may bend a nominal rate, in seconds squared: they scatter by half a millisecond, and devices
 /// lie within 1,000 ppm.
 const STIFFNESS: f64 = 0.25;
+
+/// What a report is late for its sample, in nanoseconds: 20 ms, a packet. Browsers pair the first sample of their last
+/// packet with the instant at which that went, when its last one had just been captured.
+const PACKET_NS: i64 = 20_000_000;
 
 /// How long a round trip counts, before and behind it, in seconds: two minutes. It is the path's own only while nothing
 /// waits.
@@ -42,6 +46,12 @@ pub(super) struct Heard {
     /// Whether their clock is the computer's, as reports show it. Without any it is the microphone's, whose rate is not
     /// known.
     pub(super) by_report: bool,
+}
+
+/// Where a report says that a sample lies on their clock.
+pub(super) fn anchor(report: &SenderReport) -> Anchor {
+    let at = ClockNs(report.sent.0.saturating_sub(PACKET_NS));
+    Anchor { segment: report.segment, index: report.index, at }
 }
 
 /// What is heard of one epoch.
@@ -125,7 +135,7 @@ impl Hearing {
 
 impl Device {
     fn take(&mut self, report: &SenderReport) {
-        let late = i128::from(report.sent.0) - i128::from(self.captured_at.0) - self.nominal_ns(report.index);
+        let late = i128::from(anchor(report).at.0) - i128::from(self.captured_at.0) - self.nominal_ns(report.index);
         if self.reports.len() == REPORTS {
             self.reports.pop_front();
         }
@@ -202,7 +212,7 @@ mod tests {
 
     /// The device is 5 ms later than was said of it, and takes a thousandth longer than it should.
     fn report(ms: u64, at_ms: i64, round_trip_ms: Option<u64>) -> SenderReport {
-        let sent = ClockNs(1_005 * MS + ms.cast_signed() * (MS + MS / 1_000));
+        let sent = ClockNs(1_005 * MS + PACKET_NS + ms.cast_signed() * (MS + MS / 1_000));
         let round_trip_ns = round_trip_ms.map(|ms| ms * MS.unsigned_abs());
         SenderReport { segment: KEY, index: SampleIndex(4_800 + ms * 48), sent, at: ClockNs(at_ms * MS), round_trip_ns }
     }
@@ -214,7 +224,7 @@ mod tests {
         assert_eq!(hearing.arrival(&segment(), &arrival(1_020, 1_077)), []);
         let heard = hearing.report(&segment(), &report(2_000, 2_030, Some(40)));
         let sent_ms: Vec<_> = heard.iter().map(|heard| (heard.sent.0 / MS, heard.at.0 / MS)).collect();
-        assert_eq!(sent_ms, [(1_027, 77), (2_027, 1_077), (3_007, 2_030)]);
+        assert_eq!(sent_ms, [(1_027, 77), (2_027, 1_077), (3_027, 2_030)]);
         assert!(heard.iter().all(|heard| heard.by_report && heard.round_trip_ns == 50_000_000), "{heard:?}");
     }
 
