@@ -6,8 +6,8 @@ use std::path::Path;
 use opus::{Application, Channels, Encoder};
 use roomtone_fuzz::{join, take_journal};
 use roomtone_packets::{
-    ChannelGiven, ClockExchange, Interval, IntervalEdge, MapStretch, MarkerSet, MutedFrom, NameGiven, Packet,
-    PersonLeft, Record, encode,
+    Arrival, ChannelGiven, ClockExchange, Interval, IntervalEdge, MapStretch, MarkerSet, MutedFrom, NameGiven, Packet,
+    PersonLeft, Record, SenderReport, encode,
 };
 use roomtone_protocol::channel::{Anchor, Command, Hole, Inventory, Segment, ToParticipant, ToRecorder};
 use roomtone_protocol::metadata::GapCause;
@@ -115,6 +115,14 @@ fn track() -> Vec<Record> {
         Record::Segment(segment()),
         Record::ClockExchange(ClockExchange { epoch: WakeEpoch(1), t0, t1, t2, t3 }),
         Record::Anchor(Anchor { segment: SEGMENT, index: SampleIndex(0), at: ClockNs(1_000_000_000) }),
+        Record::Arrival(Arrival { segment: SEGMENT, end: SampleIndex(960), at: ClockNs(1_050_000_000) }),
+        Record::Report(SenderReport {
+            segment: SEGMENT,
+            index: SampleIndex(480),
+            sent: ClockNs(1_010_000_000),
+            at: ClockNs(1_040_000_000),
+            round_trip_ns: Some(9),
+        }),
         Record::Muted(MutedFrom { segment: SEGMENT, from: SampleIndex(960), muted: true }),
         Record::Muted(MutedFrom { segment: SEGMENT, from: SampleIndex(1_920), muted: false }),
         Record::Retract(range(7, 8)),

@@ -5,8 +5,8 @@ use crate::network::Network;
 use crate::script::{Action, Script};
 use crate::world::World;
 
-/// How far they may lie off once their device has delivered for a minute, over a way that takes as long there as back: 5 ms.
-/// What sending takes is 5 ms here, as is assumed of it; it could be nothing, or twice as much.
+/// How far they may lie off once their device has delivered for a minute, over a way that takes as long there as back: 5 ms,
+/// half of what everything waits. What sending takes is 5 ms here, as is assumed of it; it could be nothing, or twice as much.
 const BOUND_NS: f64 = 5e6;
 
 /// What everything waits on its way, on average: 10 ms.

@@ -67,6 +67,13 @@ pub(crate) struct RelaySender {
 }
 
 impl RelaySender {
+    /// To nobody: what is sent comes out at the other end.
+    #[cfg(test)]
+    pub(crate) fn into_the_void() -> (Self, mpsc::Receiver<ClientMessage>) {
+        let (messages, sent) = mpsc::channel(64);
+        (Self { messages, state: watch::Sender::new(None), level: watch::Sender::new(None) }, sent)
+    }
+
     /// Sends a message if the relay takes it at once; negotiations that lose one are begun anew.
     pub(crate) fn send(&self, message: ClientMessage) {
         if self.messages.try_send(message).is_err() {

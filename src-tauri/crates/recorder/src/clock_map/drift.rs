@@ -90,6 +90,14 @@ impl Drift {
         }
     }
 
+    /// What was read since then went through no more than this, half of it on its way here: it was made earlier.
+    pub(super) fn shorten(&mut self, since: f64, trip: f64) {
+        for reading in self.waiting.iter_mut().rev().take_while(|reading| reading.at >= since && reading.trip > trip) {
+            reading.value += (reading.trip - trip) / 2.0;
+            reading.trip = trip;
+        }
+    }
+
     /// The first reading was none, if it was made at this time and is not used up.
     pub(super) fn withdraw(&mut self, at: f64) {
         if self.waiting.front().is_some_and(|reading| reading.at == at) {
@@ -217,6 +225,17 @@ mod tests {
             assert!((fit.state.offset - (1_000.0 - 250.0 * at)).abs() < 2.0, "{fit:?}");
             assert!((fit.state.skew + 250.0).abs() < 0.5, "{fit:?}");
         }
+    }
+
+    #[test]
+    fn a_way_that_turns_out_shorter_was_so_before() {
+        let mut drift = Drift::new(Tails { above: 2.0, below: 4.0 });
+        for (at, trip) in [(0.0, 9.0), (10.0, 6.0), (20.0, 8.0)] {
+            drift.take(Reading { at, value: -trip / 2.0, trip });
+        }
+        drift.shorten(5.0, 4.0);
+        let values: Vec<f64> = drift.waiting.iter().map(|reading| reading.value).collect();
+        assert_eq!(values, [-4.5, -2.0, -2.0]);
     }
 
     #[test]

@@ -75,7 +75,8 @@ impl Envelope {
         let over_the_middle = hull.partition_point(|reading| reading.at <= middle).saturating_sub(1);
         let least = slopes.partition_point(|slope| *slope < -steepest);
         let most = slopes.partition_point(|slope| *slope <= steepest);
-        let corner = hull.get(over_the_middle.clamp(least, most))?;
+        // Rounding may leave slopes of senseless readings out of order.
+        let corner = hull.get(over_the_middle.max(least).min(most))?;
         let slope = slopes.get(over_the_middle).map_or(0.0, |slope| slope.clamp(-steepest, steepest));
         Some(Line { at: corner.at, value: corner.value, slope })
     }

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 
 use roomtone_packets::{Arrival, SenderReport};
-use roomtone_protocol::channel::Segment;
+use roomtone_protocol::channel::{Anchor, Segment};
 use roomtone_protocol::{ClockNs, SAMPLE_RATE, SampleIndex, SegmentKey};
 
 /// How long a segment's first report is waited for, in nanoseconds: 10 s. Browsers send one every five seconds.
@@ -21,8 +21,13 @@ const REPORTS: usize = 16;
 /// lie within 1,000 ppm.
 const STIFFNESS: f64 = 0.25;
 
-/// How long a round trip counts, in nanoseconds: a minute. It is the path's own only while nothing waits.
-const TRIP_HOLDS_NS: i64 = 60_000_000_000;
+/// What a report is late for its sample, in nanoseconds: 20 ms, a packet. Browsers pair the first sample of their last
+/// packet with the instant at which that went, when its last one had just been captured.
+const PACKET_NS: i64 = 20_000_000;
+
+/// How long a round trip counts, before and behind it, in seconds: two minutes. It is the path's own only while nothing
+/// waits.
+pub(super) const TRIP_HOLDS_S: f64 = 120.0;
 
 /// Taken for the round trip of a path of which none is known: 100 ms, as between most people of one continent.
 const UNKNOWN_TRIP_NS: u64 = 100_000_000;
@@ -41,6 +46,12 @@ pub(super) struct Heard {
     /// Whether their clock is the computer's, as reports show it. Without any it is the microphone's, whose rate is not
     /// known.
     pub(super) by_report: bool,
+}
+
+/// Where a report says that a sample lies on their clock.
+pub(super) fn anchor(report: &SenderReport) -> Anchor {
+    let at = ClockNs(report.sent.0.saturating_sub(PACKET_NS));
+    Anchor { segment: report.segment, index: report.index, at }
 }
 
 /// What is heard of one epoch.
@@ -63,7 +74,7 @@ struct Device {
     since: Option<ClockNs>,
 }
 
-/// The least round trips of the current minute and of the one before.
+/// The least round trips of the current two minutes and of those before.
 #[derive(Debug, Clone, Copy, Default)]
 struct Trips {
     since: Option<ClockNs>,
@@ -124,7 +135,7 @@ impl Hearing {
 
 impl Device {
     fn take(&mut self, report: &SenderReport) {
-        let late = i128::from(report.sent.0) - i128::from(self.captured_at.0) - self.nominal_ns(report.index);
+        let late = i128::from(anchor(report).at.0) - i128::from(self.captured_at.0) - self.nominal_ns(report.index);
         if self.reports.len() == REPORTS {
             self.reports.pop_front();
         }
@@ -163,7 +174,7 @@ impl Device {
 impl Trips {
     fn take(&mut self, report: &SenderReport) {
         let since = *self.since.get_or_insert(report.at);
-        if report.at.0.saturating_sub(since.0) > TRIP_HOLDS_NS {
+        if report.at.0.saturating_sub(since.0) as f64 > TRIP_HOLDS_S * 1e9 {
             *self = Self { since: Some(report.at), current: None, before: self.current };
         }
         self.current = [self.current, report.round_trip_ns].into_iter().flatten().min();
@@ -171,5 +182,84 @@ impl Trips {
 
     fn least(&self) -> u64 {
         [self.current, self.before].into_iter().flatten().min().unwrap_or(UNKNOWN_TRIP_NS).saturating_add(SENDING_NS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use roomtone_protocol::{SegmentId, WakeEpoch};
+
+    use super::*;
+
+    const KEY: SegmentKey = SegmentKey { epoch: WakeEpoch(1), segment: SegmentId(0) };
+    const MS: i64 = 1_000_000;
+
+    fn segment() -> Segment {
+        Segment {
+            segment: KEY,
+            first: SampleIndex(4_800),
+            captured_at: ClockNs(1_000 * MS),
+            codec_delay: 312,
+            device: String::new(),
+            device_rate: 48_000,
+            cause: None,
+        }
+    }
+
+    fn arrival(ms: u64, at_ms: i64) -> Arrival {
+        Arrival { segment: KEY, end: SampleIndex(4_800 + ms * 48), at: ClockNs(at_ms * MS) }
+    }
+
+    /// The device is 5 ms later than was said of it, and takes a thousandth longer than it should.
+    fn report(ms: u64, at_ms: i64, round_trip_ms: Option<u64>) -> SenderReport {
+        let sent = ClockNs(1_005 * MS + PACKET_NS + ms.cast_signed() * (MS + MS / 1_000));
+        let round_trip_ns = round_trip_ms.map(|ms| ms * MS.unsigned_abs());
+        SenderReport { segment: KEY, index: SampleIndex(4_800 + ms * 48), sent, at: ClockNs(at_ms * MS), round_trip_ns }
+    }
+
+    #[test]
+    fn what_came_before_the_first_report_waits_for_it() {
+        let mut hearing = Hearing::default();
+        assert_eq!(hearing.arrival(&segment(), &arrival(20, 77)), []);
+        assert_eq!(hearing.arrival(&segment(), &arrival(1_020, 1_077)), []);
+        let heard = hearing.report(&segment(), &report(2_000, 2_030, Some(40)));
+        let sent_ms: Vec<_> = heard.iter().map(|heard| (heard.sent.0 / MS, heard.at.0 / MS)).collect();
+        assert_eq!(sent_ms, [(1_027, 77), (2_027, 1_077), (3_027, 2_030)]);
+        assert!(heard.iter().all(|heard| heard.by_report && heard.round_trip_ns == 50_000_000), "{heard:?}");
+    }
+
+    #[test]
+    fn without_a_report_the_samples_are_the_clock_after_ten_seconds() {
+        let mut hearing = Hearing::default();
+        let heard: Vec<_> =
+            (0..12).map(|n| hearing.arrival(&segment(), &arrival(n * 1_000, 70 + n as i64 * 1_000))).collect();
+        assert!(heard[..10].iter().all(Vec::is_empty) && heard[10].len() == 11, "{heard:?}");
+        let last = Heard {
+            sent: ClockNs(12_000 * MS),
+            at: ClockNs(11_070 * MS),
+            round_trip_ns: UNKNOWN_TRIP_NS + SENDING_NS,
+            by_report: false,
+        };
+        assert_eq!(heard[11], [last]);
+    }
+
+    #[test]
+    fn a_devices_rate_is_known_after_a_few_reports() {
+        let mut hearing = Hearing::default();
+        (0..20).for_each(|n| drop(hearing.report(&segment(), &report(n * 5_000, n as i64 * 5_000, None))));
+        let heard = hearing.arrival(&segment(), &arrival(100_000, 100_100));
+        let off_us = (heard[0].sent.0 - (1_005 + 100_000 + 100) * MS) / 1_000;
+        assert!(off_us.abs() < 5, "{off_us} µs");
+    }
+
+    #[test]
+    fn the_least_round_trip_counts_for_minutes_and_not_for_ever() {
+        let mut hearing = Hearing::default();
+        let mut trip = |second: i64, ms| {
+            let heard = hearing.report(&segment(), &report(second.unsigned_abs() * 1_000, second * 1_000, Some(ms)));
+            heard[0].round_trip_ns / 1_000_000 - 10
+        };
+        assert_eq!([trip(1, 30), trip(2, 20), trip(3, 70), trip(130, 70), trip(240, 70)], [30, 20, 20, 20, 20]);
+        assert_eq!([trip(260, 70), trip(400, 70)], [70, 70]);
     }
 }

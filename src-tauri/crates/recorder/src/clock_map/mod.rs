@@ -100,8 +100,7 @@ impl TrackClock {
         let (key, epoch) = (report.segment, report.segment.epoch);
         let may_hear = self.may_hear(epoch);
         let (Some(segment), Some(course)) = (self.segments.get(&key), self.courses.get_mut(&key)) else { return };
-        let anchor = Anchor { segment: key, index: report.index, at: report.sent };
-        if may_hear && course.take_report(&anchor) {
+        if may_hear && course.take_report(&heard::anchor(report)) {
             let heard = self.heard.entry(epoch).or_default().report(segment, report);
             self.hear(epoch, &heard);
             self.saw(epoch, report.index);

@@ -6,7 +6,7 @@ use roomtone_protocol::ClockNs;
 
 use super::drift::{Drift, Fit, Reading, Tails};
 use super::envelope::Envelope;
-use super::heard::Heard;
+use super::heard::{Heard, TRIP_HOLDS_S};
 use super::state::Rate;
 
 /// What a measurement without any queue is off, in microseconds: about what timers and thread switches add on a machine
@@ -23,7 +23,7 @@ const HEARD_FLOOR_US: f64 = 200.0;
 const HEARD_TAILS: Tails = Tails { above: 2.0, below: 4.0 };
 
 /// How far two computers' clocks run apart at most, in parts per million: quartz keeps within a hundred.
-pub(super) const CLOCK_PPM: f64 = 200.0;
+const CLOCK_PPM: f64 = 200.0;
 
 /// The same for a microphone against the recorder's clock, twice what any is off.
 const DEVICE_PPM: f64 = 2_400.0;
@@ -86,6 +86,9 @@ pub(super) struct OffsetFit {
     pub(super) bias: f64,
     /// Half of the least round trip, in microseconds: what path asymmetry can hide.
     pub(super) asymmetry: f64,
+    /// How far a device may run beside its own computer's clock before that must show in the recorder's, in parts per
+    /// million.
+    pub(super) hidden_ppm: f64,
 }
 
 impl OffsetFit {
@@ -144,7 +147,9 @@ impl Offset {
         hearsay.most_ppm = if heard.by_report { CLOCK_PPM } else { DEVICE_PPM };
         let (_, first) = *self.origin.get_or_insert((heard.sent.0, offset));
         let value = (i128::from(offset) - i128::from(first)) as f64 / 1e3;
-        self.drift.take(Reading { at: self.seconds(heard.sent), value, trip });
+        let at = self.seconds(heard.sent);
+        self.drift.shorten(at - TRIP_HOLDS_S, trip);
+        self.drift.take(Reading { at, value, trip });
     }
 
     /// Whether arrivals are all that it is measured by.
@@ -166,7 +171,9 @@ impl Offset {
     /// What is known at an instant, in seconds since the first exchange. None before that.
     pub(super) fn fit(&self, at: f64) -> Option<OffsetFit> {
         match &self.way {
-            _ if self.one_clock => Some(OffsetFit { fit: Fit::certain(at), spread: 0.0, bias: 0.0, asymmetry: 0.0 }),
+            _ if self.one_clock => {
+                Some(OffsetFit { fit: Fit::certain(at), spread: 0.0, bias: 0.0, asymmetry: 0.0, hidden_ppm: CLOCK_PPM })
+            }
             Way::Asked(least) => self.asked(at, least),
             Way::Heard(hearsay) => self.heard(at, hearsay),
         }
@@ -182,11 +189,12 @@ impl Offset {
         let fit = self.drift.fit(at, |reading| FLOOR_US + excess(reading))?;
         let bias = fit.weighted(self.drift.window(at).map(excess)).unwrap_or(0.0);
         let asymmetry = if least.is_finite() { least / 2.0 } else { 0.0 };
-        Some(OffsetFit { spread: spread(&fit), fit, bias, asymmetry })
+        Some(OffsetFit { spread: spread(&fit), fit, bias, asymmetry, hidden_ppm: CLOCK_PPM })
     }
 
     /// How far above the line under all of them an arrival lies is what it waited, and so its standard deviation. What
-    /// the path itself takes is not seen: half of a round trip is taken for it, and may be wrong by as much.
+    /// the path itself takes is not seen: half of a round trip is taken for it, and may be wrong by as much. It hides for
+    /// minutes how the computers' clocks run, so what reports say of a device counts.
     fn heard(&self, at: f64, hearsay: &Hearsay) -> Option<OffsetFit> {
         let line = hearsay.envelope.line(self.drift.window(at), hearsay.most_ppm);
         let excess = |reading: &Reading| line.map_or(0.0, |line| line.excess(reading));
@@ -195,7 +203,7 @@ impl Offset {
         fit.state.skew = fit.state.skew.clamp(-hearsay.most_ppm / 2.0, hearsay.most_ppm / 2.0);
         let bias = fit.weighted(self.drift.window(at).map(excess)).unwrap_or(0.0);
         let trip = fit.weighted(self.drift.window(at).map(|reading| reading.trip)).unwrap_or(hearsay.trip);
-        Some(OffsetFit { spread: spread(&fit), fit, bias, asymmetry: trip / 2.0 })
+        Some(OffsetFit { spread: spread(&fit), fit, bias, asymmetry: trip / 2.0, hidden_ppm: 0.0 })
     }
 
     /// Uses up what was measured until an instant, as in a fit that was made there.

@@ -3,7 +3,7 @@
 use roomtone_protocol::{ClockNs, SAMPLE_RATE, SampleIndex};
 
 use super::anchors::{Anchors, AnchorsFit};
-use super::offset::{CLOCK_PPM, DOUBTED, Offset, OffsetFit};
+use super::offset::{DOUBTED, Offset, OffsetFit};
 use super::state::Rate;
 use crate::stretch::ONE;
 use crate::timeline::TimelineFrame;
@@ -110,7 +110,8 @@ impl Place {
         let doubt = (SIGNIFICANT_SKEW * self.skew_error).max(2.0 * self.bias / seconds);
         // Beside its own computer's clock a device is measured without any path between them.
         let Rate { skew, error } = self.device();
-        self.skew.abs() > doubt.max(UNSEEN_SKEW_PPM) || skew.abs() > SIGNIFICANT_SKEW * error + CLOCK_PPM
+        self.skew.abs() > doubt.max(UNSEEN_SKEW_PPM)
+            || skew.abs() > SIGNIFICANT_SKEW * error + self.offset.hidden_ppm.max(UNSEEN_SKEW_PPM)
     }
 
     /// Spread of the measurements, in nanoseconds.

@@ -179,7 +179,8 @@ fn skew_ppm(segment: &[MapStretch]) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use roomtone_protocol::{SampleIndex, SegmentId, SegmentKey, WakeEpoch};
+    use roomtone_packets::{Arrival, SenderReport};
+    use roomtone_protocol::{ClockNs, SampleIndex, SegmentId, SegmentKey, WakeEpoch};
 
     use super::*;
 
@@ -210,6 +211,23 @@ mod tests {
         assert_eq!(alignment_of(vec![stretch(5, 7, ONE)]).skew_ppm, Some(0.0));
         let slow = alignment_of(vec![stretch(0, 0, ONE + ONE / 10_000)]).skew_ppm;
         assert!((slow.unwrap() + 100.0).abs() < 0.02, "{slow:?}");
+    }
+
+    #[test]
+    fn the_least_exact_thing_that_told_is_named() {
+        let (at, end) = (ClockNs(7), SampleIndex(960));
+        let arrival = Arrival { segment: KEY, end, at };
+        let report = SenderReport { segment: KEY, index: end, sent: at, at, round_trip_ns: None };
+        let told = |arrival, report| {
+            let mut notes = TrackNotes { arrival, report, ..TrackNotes::default() };
+            assert_eq!(alignment(&notes).measured_by, None, "nothing is aligned");
+            notes.stretches.insert(KEY, vec![stretch(0, 0, ONE)]);
+            alignment(&notes).measured_by
+        };
+        assert_eq!(told(None, None), Some(MeasuredBy::Exchanges));
+        assert_eq!(told(Some(arrival), None), Some(MeasuredBy::Arrivals));
+        assert_eq!(told(Some(arrival), Some(report)), Some(MeasuredBy::SenderReports));
+        assert_eq!(told(None, Some(report)), Some(MeasuredBy::SenderReports));
     }
 
     #[test]

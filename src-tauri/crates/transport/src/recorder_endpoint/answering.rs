@@ -183,3 +183,6 @@ impl Answering {
 fn refused(message: &str, hint: &str) -> AttemptError {
     AttemptError::Refused(ErrorReport::new(code::BAD_REQUEST, message, hint))
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,12 +20,12 @@ impl Stage {
         room
     }
 
-    /// A report of this instant comes.
+    /// A report comes, of the packet that went with it.
     fn reported(&mut self) -> Vec<Output> {
         let sent_ms = self.now_ms - WAY_MS;
         self.tell(Input::Report {
             from: ADA,
-            timestamp: sent_ms as u32 * 48,
+            timestamp: (sent_ms - 20) as u32 * 48,
             sent: ms(AHEAD_MS + sent_ms),
             at: ms(self.now_ms),
             round_trip_ns: Some(2 * WAY_MS.unsigned_abs() * 1_000_000),

@@ -335,4 +335,29 @@ proptest! {
             prop_assert!(ppm.abs() < 12_101.0, "{} ppm", ppm);
         }
     }
+
+    #[test]
+    fn whatever_a_stranger_reports_leaves_a_map_or_none(
+        said in proptest::collection::vec(
+            (any::<bool>(), 0u64..1 << 62, any::<i64>(), any::<i64>(), any::<Option<u64>>()), 1..60),
+        near in any::<bool>(),
+    ) {
+        let mut track = TrackClock::default();
+        track.on_segment(&segment(key(1, 0), FIRST, 0));
+        let mut decided = Vec::new();
+        for (n, (report, index, sent, at, round_trip_ns)) in said.into_iter().enumerate() {
+            // Close to what can be, or anything.
+            let index = SampleIndex(if near { FIRST + n as u64 * 480_000 + index % 4_800 } else { index });
+            let [sent, at] = [sent, at].map(|ns| ClockNs(if near { n as i64 * 10 * SECOND + ns % SECOND } else { ns }));
+            let segment = key(1, 0);
+            track.restore(&match report {
+                true => Record::Report(SenderReport { segment, index, sent, at, round_trip_ns }),
+                false => Record::Arrival(Arrival { segment, end: index, at }),
+            });
+            decided.extend(track.decide());
+            let _earliest = track.to_participant_at_the_earliest(at);
+        }
+        decided.extend(track.conclude(None));
+        assert_continuous(&decided);
+    }
 }
