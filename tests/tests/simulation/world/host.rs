@@ -120,6 +120,7 @@ impl World {
             room: self.host.room,
             name: "Simulation".into(),
             disk_bytes_per_sample: BYTES_PER_SAMPLE,
+            stop_wait: Duration::from_secs(30),
             run: self.host.run(),
         };
         self.host.timeline = self.host.clock;
