@@ -228,6 +228,7 @@ impl World {
                 epoch: 0,
                 program: None,
                 frozen_until: True(0),
+                synced_at: True(0),
                 gone: false,
             });
         }
