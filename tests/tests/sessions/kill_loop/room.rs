@@ -1,7 +1,7 @@
 //! One room whose host is killed again and again, while two people go on talking.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use roomtone_tests::signal::{SAMPLE_RATE, Speaker, read_time_code};
 use roomtone_tests::{Chance, Deadline, PATIENCE, Program, Stage, Wav, free_ports, now_unix_ms, readers, unix_ms};
@@ -164,7 +164,7 @@ impl Room {
         let keys = keys_of(&stage, &invite, &recordings);
         for ((recording, tracks), key) in acknowledged.recordings().zip(keys) {
             let what = format!("recording {recording}");
-            let file = stage.data_dir("host").join("bucket").join(key);
+            let file = newest(&stage.data_dir("host"), recording, &key);
             survived.recordings += 1;
             let stopped_ms = stopped.get(recording).copied();
             survived.packets += look(&file, tracks, at_ms, stopped_ms, &what);
@@ -198,6 +198,17 @@ fn keys_of(stage: &Stage, invite: &str, recordings: &[&str]) -> Vec<String> {
     });
     found
         .unwrap_or_else(|| panic!("not all of {recordings:?}, of which there are packets, are in the bucket: {last:?}"))
+}
+
+/// The newest file of a recording, once all that its journal holds is in one. Who was cut off by a kill after Stop brings
+/// the rest later, and the bucket gets that version when repairs have been gathered: until then it is on the disk only.
+fn newest(host: &Path, recording: &str, key: &str) -> PathBuf {
+    let folder = host.join("recordings").join(recording);
+    let settled = Deadline::after(PATIENCE * 2).poll(|| (!folder.join("repairing").exists()).then_some(()));
+    assert!(settled.is_some(), "the repair of {recording} does not end");
+    let version = |number: u32| folder.join(format!("take.{number}.json"));
+    let newer = (2..).take_while(|&number| version(number).exists()).last();
+    newer.map_or_else(|| host.join("bucket").join(key), |number| version(number).with_extension("wav"))
 }
 
 /// The keys in a list; None unless all recordings are in it.
