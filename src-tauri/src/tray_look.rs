@@ -85,6 +85,7 @@ mod tests {
             notes: None,
             markers: 0,
             remaining_ms: None,
+            waiting: None,
         };
         let state = RoomState {
             epoch: 1,

@@ -147,6 +147,17 @@ impl std::fmt::Display for RecordingState {
     }
 }
 
+/// Whose audio a recording that is over still waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ts_rs::TS)]
+#[ts(export)]
+pub struct Waiting {
+    /// Who: they hold some of it, or have not said that this is all. Their programs should not be quit.
+    pub people: Vec<ParticipantId>,
+    /// How long it waits at most, in milliseconds. What comes later makes a new version of the file.
+    #[ts(type = "number")]
+    pub left_ms: u64,
+}
+
 /// One recording's state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ts_rs::TS)]
 #[ts(export)]
@@ -175,4 +186,7 @@ pub struct RecordingStatus {
     #[serde(default)]
     #[ts(type = "number | null")]
     pub remaining_ms: Option<u64>,
+    /// Whom it waits for, once it is over; None if nothing is missing, or nothing more is waited for.
+    #[serde(default)]
+    pub waiting: Option<Waiting>,
 }

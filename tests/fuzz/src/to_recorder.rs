@@ -100,6 +100,7 @@ impl Recorder {
             room: ROOM,
             name: "Studio".to_owned(),
             disk_bytes_per_sample: 3,
+            stop_wait: Duration::from_secs(30),
             run: Run { epoch: WakeEpoch(1), boot_id: None },
         };
         let end = RecorderEnd::new(moment, setup, Room::new(ClockNs(0), config));

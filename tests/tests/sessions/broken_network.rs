@@ -162,6 +162,11 @@ fn who_does_not_come_back_in_time_is_missing_and_the_ledger_says_so() {
         event["event"] == "recording_completed" && event["recording"] == *room.recording
     });
     let outcome = Outcome::of(&told.unwrap());
+    let events = room.host.program.events();
+    let waited_for: Vec<&Value> = events.iter().map(|event| &event["waiting"]["people"]).collect();
+    let joined = |event: &&Value| event["event"] == "participant_joined" && event["name"] == "Ada";
+    let ada = events.iter().find(joined).unwrap()["participant"].clone();
+    assert!(waited_for.contains(&&Value::from(vec![ada])), "nobody was told that it waits for Ada: {waited_for:?}");
     assert_eq!(outcome.names(), ["Ada", "Ben"]);
     assert!(!outcome.gapless && outcome.metadata["gapless"] == false, "{}", outcome.metadata);
     let (ada, ben) = (outcome.channel(0), outcome.channel(1));

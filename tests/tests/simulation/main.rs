@@ -1,5 +1,5 @@
 //! Whole sessions on virtual time: both ends of a room as they are, real journals, clock maps, back-fill, repairs and
-//! ledgers, in a world where devices run wrong, networks lose and delay, programs die, machines sleep and lose power, and
+//! ledgers, in a world where devices run wrong, networks lose and delay, programs die, everybody's machines sleep and lose power, and
 //! people pause, mute themselves and take back what was recorded. One session in a hundred lasts for hours.
 //!
 //! A seed decides everything and repeats it: `ROOMTONE_SEED=17 cargo test -p roomtone-tests --test simulation`.

@@ -89,6 +89,7 @@ fn every_kind_of_trouble_is_in_the_sessions_that_are_played() {
     };
     count("minutes without a line", &|action| matches!(action, Action::Outage(_, seconds) if *seconds > 60.0));
     count("goodbyes", &|action| matches!(action, Action::Leave(_)));
+    count("participants' power cuts", &|action| matches!(action, Action::LosePower(..)));
     count("crashes", &|action| matches!(action, Action::Crash(..)));
     count("who never returns", &|action| matches!(action, Action::Vanish(_)));
     count("sleep", &|action| matches!(action, Action::Sleep(..)));

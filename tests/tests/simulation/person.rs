@@ -3,7 +3,7 @@
 use roomtone_engine::ParticipantEnd;
 use roomtone_protocol::{CommandId, ParticipantId, WakeEpoch};
 
-use crate::clocks::{DeviceClock, MachineClock, True};
+use crate::clocks::{DeviceClock, MachineClock, SECOND, True};
 use crate::microphone::Microphone;
 use crate::network::Network;
 use crate::store::MemoryStore;
@@ -20,6 +20,8 @@ pub(crate) struct Person {
     pub(crate) frozen_until: True,
     /// Their clock cannot be asked for.
     pub(crate) only_heard: bool,
+    /// When the disk was given what was written last, so that a power cut leaves it.
+    pub(crate) synced_at: True,
     /// Nobody sits there any more.
     pub(crate) gone: bool,
 }
@@ -43,7 +45,16 @@ impl Person {
         self.epoch += 1;
         let end = ParticipantEnd::new(self.clock.at(now), self.id, self.disk.clone(), true, true);
         let microphone = Microphone::new(self.device.clone(), WakeEpoch(self.epoch));
+        self.synced_at = now;
         self.program = Some(Program { end, microphone, link: None, tick: None, closed: false, full_from: None });
+    }
+
+    /// About once a second what is written is made to last.
+    pub(crate) fn sync(&mut self, now: True) {
+        if now.0 - self.synced_at.0 >= SECOND {
+            self.synced_at = now;
+            self.disk.sync();
+        }
     }
 
     pub(crate) fn link(&self) -> Option<u32> {

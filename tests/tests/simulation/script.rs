@@ -26,6 +26,8 @@ pub(crate) enum Action {
     Outage(usize, f64),
     /// The program dies and is started again.
     Crash(usize, f64),
+    /// Somebody's computer loses power and boots; their program is started again after so many seconds.
+    LosePower(usize, f64),
     /// The program dies, and nobody starts it again.
     Vanish(usize),
     /// The lid is closed for so many seconds.
@@ -119,6 +121,7 @@ impl Script {
         }
         rare(seed, people, length, hours, &mut actions);
         marks(seed, people, length, &mut actions);
+        power_cuts(seed, people, length, &mut actions);
         // Whoever is there stops it; who is not cannot.
         for person in 0..people {
             actions.push((length + 4.0 + person as f64 * 16.0, Action::Stop(person)));
@@ -161,6 +164,15 @@ fn rare(seed: u64, people: usize, length: f64, hours: bool, actions: &mut Vec<(f
             _ => Action::KillHost { down: random.between(1.0, 60.0), wipe: false },
         };
         actions.push((at, action));
+    }
+}
+
+/// Participants' computers lose power in every fourth session, from random numbers of their own.
+fn power_cuts(seed: u64, people: usize, length: f64, actions: &mut Vec<(f64, Action)>) {
+    let mut random = Random::new(seed ^ 0x9ade);
+    if random.chance(0.25) {
+        let person = random.below(people);
+        actions.push((random.between(8.0, length + 3.0), Action::LosePower(person, random.between(5.0, 60.0))));
     }
 }
 

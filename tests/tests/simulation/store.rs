@@ -29,6 +29,8 @@ struct Disk {
     recordings: BTreeMap<RecordingId, Kept>,
     gone: BTreeSet<RecordingId>,
     notes: Vec<Note>,
+    /// Of them, those that a power cut leaves.
+    synced_notes: usize,
     /// Packets that a power cut takes.
     unsynced: Vec<(RecordingId, (SegmentKey, u64))>,
 }
@@ -47,12 +49,16 @@ impl MemoryStore {
 
     /// What is there survives a power cut.
     pub(crate) fn sync(&mut self) {
-        self.disk.borrow_mut().unsynced.clear();
+        let mut disk = self.disk.borrow_mut();
+        disk.unsynced.clear();
+        disk.synced_notes = disk.notes.len();
     }
 
     /// The computer loses power.
     pub(crate) fn power_cut(&mut self) {
         let mut disk = self.disk.borrow_mut();
+        let synced = disk.synced_notes;
+        disk.notes.truncate(synced);
         for (recording, (segment, index)) in std::mem::take(&mut disk.unsynced) {
             if let Some(kept) = disk.recordings.get_mut(&recording) {
                 kept.packets.remove(&(segment, index));

@@ -236,6 +236,7 @@ impl World {
                 program: None,
                 frozen_until: True(0),
                 only_heard: script.only_heard.contains(&number),
+                synced_at: True(0),
                 gone: false,
             });
         }

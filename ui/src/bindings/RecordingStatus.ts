@@ -2,6 +2,7 @@
 import type { ParticipantId } from "./ParticipantId";
 import type { RecordingId } from "./RecordingId";
 import type { RecordingState } from "./RecordingState";
+import type { Waiting } from "./Waiting";
 
 /**
  * One recording's state.
@@ -43,4 +44,8 @@ markers: number,
  * Recorded time that is left until the time limit ends it, in milliseconds; None without a limit, and when it is
  * over.
  */
-remaining_ms: number | null, };
+remaining_ms: number | null, 
+/**
+ * Whom it waits for, once it is over; None if nothing is missing, or nothing more is waited for.
+ */
+waiting: Waiting | null, };

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 
-import { entry, id, state, status } from "../test/fixtures";
+import { entry, id, person, state, status } from "../test/fixtures";
 import { lines } from "./recordings";
 
 it("puts what is still being finished above the list, newest first", () => {
@@ -31,6 +31,12 @@ it("shows a recording once, with the list's facts and the reason that it waits f
 it("says that a recording failed, also where the list still calls it uploading", () => {
   const failed = state({ finalizing: [status({ state: "failed", failure: "the disk is full" })] });
   expect(lines([entry({ state: "uploading" })], failed)[0]).toMatchObject({ state: "failed", failure: "the disk is full" });
+});
+
+it("names whom a file still waits for", () => {
+  const waiting = { people: [id("a"), id("e")], left_ms: 12_000 };
+  const over = state({ people: [person()], finalizing: [status({ recording: id("2"), state: "finalizing", waiting })] });
+  expect(lines([entry()], over).map((line) => line.waitingFor)).toEqual([["Ada", "somebody"], []]);
 });
 
 it("shows nothing of a recording that was discarded", () => {

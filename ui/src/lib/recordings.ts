@@ -16,6 +16,8 @@ export interface Line {
   gapless: boolean | null;
   state: "finalizing" | "uploading" | "ready" | "failed";
   failure: string | null;
+  /** Whose audio the file still waits for, by name. */
+  waitingFor: string[];
   hostOnly: boolean;
 }
 
@@ -28,7 +30,12 @@ export function lines(entries: readonly CatalogEntry[], state: RoomState | null)
     if (entry.recording !== null) unfinished.delete(entry.recording);
     return fromEntry(entry, status);
   });
-  return [...[...unfinished.values()].reverse().map(fromStatus), ...known];
+  return [...[...unfinished.values()].reverse().map((status) => fromStatus(status, state)), ...known];
+}
+
+/** What to call people, as far as the room still knows them. */
+function names(people: readonly string[], state: RoomState | null): string[] {
+  return people.map((who) => state?.people.find((person) => person.participant === who)?.label ?? "somebody");
 }
 
 function fromEntry(entry: CatalogEntry, status: RecordingStatus | undefined): Line {
@@ -43,11 +50,12 @@ function fromEntry(entry: CatalogEntry, status: RecordingStatus | undefined): Li
     gapless: entry.gapless,
     state: status?.state === "failed" ? "failed" : entry.state,
     failure: status?.failure ?? null,
+    waitingFor: [],
     hostOnly: entry.reach === "host_only",
   };
 }
 
-function fromStatus(status: RecordingStatus): Line {
+function fromStatus(status: RecordingStatus, room: RoomState | null): Line {
   const state =
     status.state === "failed" ? "failed" : status.state === "uploading" ? "uploading" : "finalizing";
   return {
@@ -61,6 +69,7 @@ function fromStatus(status: RecordingStatus): Line {
     gapless: null,
     state,
     failure: status.failure,
+    waitingFor: names(status.waiting?.people ?? [], room),
     hostOnly: false,
   };
 }

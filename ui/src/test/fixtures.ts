@@ -35,6 +35,7 @@ export function status(more: Partial<RecordingStatus> = {}): RecordingStatus {
     notes: null,
     markers: 0,
     remaining_ms: null,
+    waiting: null,
     ...more,
   };
 }

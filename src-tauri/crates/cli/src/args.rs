@@ -96,6 +96,9 @@ pub(crate) struct Host {
     /// How long a recording goes on with nobody there.
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) grace: Option<Duration>,
+    /// How long Stop waits for what people still hold of a recording.
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) stop_wait: Option<Duration>,
     /// How long local copies stay after the bucket has them.
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) keep_local: Option<Duration>,

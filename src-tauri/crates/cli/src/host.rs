@@ -85,7 +85,12 @@ fn text(event: &HostEvent) -> Option<String> {
         HostEvent::ParticipantRenamed(person) => format!("{} has a new name", who(person)),
         HostEvent::RecordingState(line) => {
             let failure = line.failure.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
-            format!("{} {} {}{failure}", line.recording.short(), line.state, clock(line.elapsed_ms))
+            let waiting = line.waiting.as_ref().map(|waiting| {
+                let people: Vec<_> = waiting.people.iter().map(|participant| participant.short()).collect();
+                format!(", waiting for what {} still hold, {} at most", people.join(", "), clock(waiting.left_ms))
+            });
+            let waiting = waiting.unwrap_or_default();
+            format!("{} {} {}{waiting}{failure}", line.recording.short(), line.state, clock(line.elapsed_ms))
         }
         HostEvent::UploadProgress { recording, bytes, total } => {
             let percent = bytes.saturating_mul(100).checked_div(*total).unwrap_or(100);

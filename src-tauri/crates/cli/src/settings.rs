@@ -31,6 +31,7 @@ pub(crate) fn of_host(common: &Common, host: &Host) -> Result<Settings, ErrorRep
             RecordByArg::Host => RecordBy::Host,
         }),
         grace_s: host.grace.as_ref().map(Duration::as_secs),
+        stop_wait_s: host.stop_wait.as_ref().map(Duration::as_secs),
         time_limit_s: host.time_limit.as_ref().map(Duration::as_secs),
         keep_local_s: host.keep_local.as_ref().map(Duration::as_secs),
         auto_record: host.auto_record,

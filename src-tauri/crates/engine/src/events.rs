@@ -7,7 +7,7 @@ use std::time::Duration;
 use roomtone_protocol::catalog::CatalogEntry;
 pub use roomtone_protocol::channel::AlarmKind;
 use roomtone_protocol::metadata::GapCause;
-use roomtone_protocol::state::{RecordingState, RoomState};
+use roomtone_protocol::state::{RecordingState, RoomState, Waiting};
 use roomtone_protocol::{ErrorReport, ParticipantId, RecordingId, RoomId};
 use roomtone_session::Warning;
 use serde::Serialize;
@@ -163,6 +163,9 @@ pub struct RecordingLine {
     /// Why it failed, and what to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
+    /// Whom it waits for, once it is over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<Waiting>,
 }
 
 /// From a participant.

@@ -65,7 +65,7 @@ impl Room {
             Command::Status => {
                 return Ok(Answer::Status {
                     current: self.recordings.current_status(now),
-                    finalizing: self.recordings.ended_statuses(),
+                    finalizing: self.recordings.ended_statuses(now),
                 });
             }
             Command::SetName { name } => self.set_name(caller, name.as_deref())?,

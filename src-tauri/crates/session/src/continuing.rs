@@ -41,6 +41,7 @@ impl Room {
                 markers,
                 cut_short: None,
                 stage: Stage::Finalizing,
+                waits: None,
             });
         } else if !self.recordings.knows(recording) {
             self.shown = Duration::from_secs(current.elapsed(now).as_secs());

@@ -128,6 +128,7 @@ impl Current {
             notes: self.described.notes.clone(),
             markers: self.markers,
             remaining_ms: limit.map(|limit| milliseconds(limit.saturating_sub(elapsed))),
+            waiting: None,
         }
     }
 }

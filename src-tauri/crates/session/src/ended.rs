@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use roomtone_protocol::state::{RecordingState, RecordingStatus};
+use roomtone_protocol::state::{RecordingState, RecordingStatus, Waiting};
 use roomtone_protocol::{ClockNs, ErrorReport, ParticipantId, RecordingId};
 
 use crate::current::Description;
 use crate::failures;
-use crate::timing::{after, milliseconds};
+use crate::timing::{after, between, milliseconds};
 
 /// How long everyone sees that a recording is completed or cancelled before it leaves the state.
 const SHOWN_FOR: Duration = Duration::from_secs(10);
@@ -33,7 +33,12 @@ pub(crate) struct Ended {
     /// Why it ended although nobody wanted that.
     pub(crate) cut_short: Option<String>,
     pub(crate) stage: Stage,
+    /// Whom it waits for before its file is made, and until when at most.
+    pub(crate) waits: Option<(Vec<ParticipantId>, ClockNs)>,
 }
+
+/// Most people that a state names who are waited for: it stays below the longest message.
+const MAX_WAITED_FOR: usize = 32;
 
 impl Ended {
     /// Moves on. Whether it went: nothing goes back, and what is final stays.
@@ -98,7 +103,7 @@ impl Ended {
     }
 
     /// The recording as everyone sees it.
-    pub(crate) fn status(&self) -> RecordingStatus {
+    pub(crate) fn status(&self, now: ClockNs) -> RecordingStatus {
         let (state, failure) = match &self.stage {
             Stage::Finalizing => (RecordingState::Finalizing, self.cut_short.clone()),
             Stage::Uploading { trouble } => {
@@ -108,6 +113,11 @@ impl Ended {
             Stage::Cancelled { .. } => (RecordingState::Cancelled, None),
             Stage::Failed { failure } => (RecordingState::Failed, Some(failure.clone())),
         };
+        let waits = self.waits.as_ref().filter(|_| state == RecordingState::Finalizing);
+        let waiting = waits.map(|(people, until)| Waiting {
+            people: people.iter().copied().take(MAX_WAITED_FOR).collect(),
+            left_ms: milliseconds(between(now, *until)),
+        });
         RecordingStatus {
             recording: self.recording,
             state,
@@ -118,6 +128,7 @@ impl Ended {
             notes: self.described.notes.clone(),
             markers: self.markers,
             remaining_ms: None,
+            waiting,
         }
     }
 }

@@ -147,6 +147,15 @@ pub enum Input {
         /// Which.
         recording: RecordingId,
     },
+    /// A recording that is over waits for what people still hold, before its file is made.
+    Waiting {
+        /// Which.
+        recording: RecordingId,
+        /// For whom; nobody any more: its file is made.
+        people: Vec<ParticipantId>,
+        /// Until when at most.
+        until: ClockNs,
+    },
     /// The file is whole.
     Finalized {
         /// Which.

@@ -32,6 +32,6 @@ impl Ended {
             Stage::Completed { at } | Stage::Cancelled { at } => Some(at),
             Stage::Finalizing | Stage::Uploading { .. } | Stage::Failed { .. } => None,
         };
-        at.into_iter()
+        at.into_iter().chain(self.waits.as_mut().map(|(_, until)| until))
     }
 }

@@ -21,8 +21,9 @@ const MAX_FAILED: usize = 256;
 /// What ended recordings may take of a published state, in bytes of JSON.
 const MAX_SHOWN_BYTES: usize = 16 * 1024;
 
-/// What a recording without texts takes of it, in bytes.
-const RECORDING_BYTES: usize = 300;
+/// What a recording without texts takes of it, in bytes, and somebody who is waited for.
+const RECORDING_BYTES: usize = 360;
+const ID_BYTES: usize = 36;
 
 /// All recordings that the room knows of.
 #[derive(Debug, Clone, Default)]
@@ -101,6 +102,7 @@ impl Recordings {
             markers: current.markers,
             cut_short: None,
             stage: Stage::Finalizing,
+            waits: None,
         });
         Some(current.recording)
     }
@@ -146,6 +148,13 @@ impl Recordings {
         }
     }
 
+    /// Notes whom a recording that is over waits for; nobody: its file is made.
+    pub(crate) fn waits(&mut self, recording: RecordingId, people: Vec<ParticipantId>, until: ClockNs) {
+        if let Some(ended) = self.ended_mut(recording) {
+            ended.waits = (!people.is_empty()).then_some((people, until));
+        }
+    }
+
     /// Notes what holds up an upload.
     pub(crate) fn trouble(&mut self, recording: RecordingId, text: Option<String>) {
         if let Some(Stage::Uploading { trouble }) = self.ended_mut(recording).map(|ended| &mut ended.stage) {
@@ -179,11 +188,12 @@ impl Recordings {
     }
 
     /// Ended recordings as everyone sees them, oldest first: the newest ones that a state has room for.
-    pub(crate) fn ended_statuses(&self) -> Vec<RecordingStatus> {
+    pub(crate) fn ended_statuses(&self, now: ClockNs) -> Vec<RecordingStatus> {
         let mut bytes = 0;
-        let newest = self.ended.iter().rev().map(Ended::status).take_while(|status| {
+        let newest = self.ended.iter().rev().map(|ended| ended.status(now)).take_while(|status| {
             let texts = [&status.title, &status.notes, &status.failure].into_iter().flatten();
-            bytes += RECORDING_BYTES + texts.map(|text| json_bytes(text)).sum::<usize>();
+            let waited_for = status.waiting.as_ref().map_or(0, |waiting| waiting.people.len());
+            bytes += RECORDING_BYTES + waited_for * ID_BYTES + texts.map(|text| json_bytes(text)).sum::<usize>();
             bytes <= MAX_SHOWN_BYTES
         });
         let mut shown: Vec<_> = newest.collect();
@@ -194,7 +204,7 @@ impl Recordings {
     /// One recording as everyone sees it.
     pub(crate) fn status(&self, recording: RecordingId, now: ClockNs) -> Option<RecordingStatus> {
         let current = self.current_status(now).filter(|status| status.recording == recording);
-        current.or_else(|| self.ended(recording).map(Ended::status))
+        current.or_else(|| self.ended(recording).map(|ended| ended.status(now)))
     }
 
     /// Whether a recording may be downloaded; what is unknown here is for the bucket to tell.

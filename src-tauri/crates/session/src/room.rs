@@ -145,6 +145,7 @@ impl Room {
                     markers: 0,
                     cut_short: None,
                     stage,
+                    waits: None,
                 });
             }
             Input::Continued(continued) => self.go_on(now, *continued),
@@ -154,6 +155,7 @@ impl Room {
                     self.begin(now, fresh, Description::default(), None);
                 }
             }
+            Input::Waiting { recording, people, until } => self.recordings.waits(recording, people, until),
             Input::Disk { free_bytes } => self.disk.told(free_bytes),
         }
         self.settle(now, renew);
@@ -171,7 +173,7 @@ impl Room {
         RoomState {
             people: self.people.shown(|participant| self.recordings.channel(participant)),
             current: self.recordings.current_status(now.max(self.now)),
-            finalizing: self.recordings.ended_statuses(),
+            finalizing: self.recordings.ended_statuses(now.max(self.now)),
             epoch: self.config.epoch,
             sequence: self.published.sequence,
             room: self.config.room,
@@ -299,6 +301,9 @@ fn still(mut state: RoomState) -> RoomState {
     if let Some(current) = &mut state.current {
         current.elapsed_ms = 0;
         current.remaining_ms = None;
+    }
+    for waiting in state.finalizing.iter_mut().filter_map(|ended| ended.waiting.as_mut()) {
+        waiting.left_ms = 0;
     }
     state
 }

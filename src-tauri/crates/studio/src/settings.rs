@@ -41,6 +41,8 @@ pub struct Settings {
     pub grace_s: Option<u64>,
     /// Recorded time after which a recording ends by itself, in seconds. Default: never.
     pub time_limit_s: Option<u64>,
+    /// How long a recording that is over waits for what people still hold of it, in seconds. Default: 30.
+    pub stop_wait_s: Option<u64>,
     /// How long local copies stay after the bucket has them, in seconds. Default: for good.
     pub keep_local_s: Option<u64>,
     /// A recording begins by itself when so many participants with microphones are there. Default: never.
@@ -79,6 +81,10 @@ pub struct S3Choice {
 
 /// How long a room without anybody goes on where nothing else is set (spec R7).
 pub const DEFAULT_GRACE: Duration = Duration::from_secs(600);
+
+/// Back-fill brings a quarter of an hour of outage in this time, and nobody waits for their file for minutes. What comes
+/// later makes a new version.
+const DEFAULT_STOP_WAIT: Duration = Duration::from_secs(30);
 
 /// Opus at 128 kb/s mono cannot be told from the source in listening tests, and a day of it is 1.4 GB.
 pub const DEFAULT_BITRATE: u32 = 128_000;
@@ -142,6 +148,7 @@ impl Settings {
             },
             grace_s: parse("ROOMTONE_GRACE_S", read("ROOMTONE_GRACE_S"), "a number of seconds")?,
             time_limit_s: parse("ROOMTONE_TIME_LIMIT_S", read("ROOMTONE_TIME_LIMIT_S"), "a number of seconds")?,
+            stop_wait_s: parse("ROOMTONE_STOP_WAIT_S", read("ROOMTONE_STOP_WAIT_S"), "a number of seconds")?,
             keep_local_s: parse("ROOMTONE_KEEP_LOCAL_S", read("ROOMTONE_KEEP_LOCAL_S"), "a number of seconds")?,
             auto_record: parse("ROOMTONE_AUTO_RECORD", read("ROOMTONE_AUTO_RECORD"), "a number of people")?,
             listen: parse("ROOMTONE_LISTEN", read("ROOMTONE_LISTEN"), "an address and a port, like 127.0.0.1:0")?,
@@ -169,6 +176,7 @@ impl Settings {
             record_by: self.record_by.or(below.record_by),
             grace_s: self.grace_s.or(below.grace_s),
             time_limit_s: self.time_limit_s.or(below.time_limit_s),
+            stop_wait_s: self.stop_wait_s.or(below.stop_wait_s),
             keep_local_s: self.keep_local_s.or(below.keep_local_s),
             auto_record: self.auto_record.or(below.auto_record),
             listen: self.listen.or(below.listen),
@@ -220,6 +228,12 @@ impl Settings {
     #[must_use]
     pub fn time_limit(&self) -> Option<Duration> {
         self.time_limit_s.map(Duration::from_secs)
+    }
+
+    /// How long a recording that is over waits for what people still hold of it.
+    #[must_use]
+    pub fn stop_wait(&self) -> Duration {
+        self.stop_wait_s.map_or(DEFAULT_STOP_WAIT, Duration::from_secs)
     }
 
     /// How long local copies stay after the bucket has them; None: for good.

@@ -128,7 +128,13 @@ mod tests {
     const BOUND: Duration = Duration::from_secs(30);
 
     fn line(recording: u8, state: RecordingState) -> RecordingLine {
-        RecordingLine { recording: RecordingId::from_bytes([recording; 16]), state, elapsed_ms: 0, failure: None }
+        RecordingLine {
+            recording: RecordingId::from_bytes([recording; 16]),
+            state,
+            elapsed_ms: 0,
+            failure: None,
+            waiting: None,
+        }
     }
 
     /// A system that writes down when it is kept awake, and when no longer.

@@ -1,7 +1,7 @@
 //! One room whose host is killed again and again, while two people go on talking.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use roomtone_tests::signal::{SAMPLE_RATE, Speaker, read_time_code};
 use roomtone_tests::{Chance, Deadline, PATIENCE, Program, Stage, Wav, free_ports, now_unix_ms, readers, unix_ms};
@@ -19,6 +19,8 @@ const START_MS: u64 = 600;
 const OPENING_MS: u64 = 2_500;
 /// Journals are fsynced once a second: this is some of those, in ms.
 const RECORDING_MS: u64 = 3_500;
+/// By then a recording of some seconds is settled, rendered, hashed and in the bucket, in ms after Stop.
+const FINISHING_MS: u64 = 2_000;
 /// What the last host records before Stop, in ms.
 const LAST_WORDS_MS: u64 = 3_000;
 /// Packets that may lie behind the end of a recording that was not stopped: what its last one begins in.
@@ -35,13 +37,16 @@ enum Death {
     Opening { ms: u64 },
     /// After it said that it records.
     Recording { ms: u64 },
+    /// After somebody pressed Stop.
+    Finishing { ms: u64 },
 }
 
 impl Death {
     fn drawn(chance: &mut Chance) -> Self {
-        match chance.within(0..5) {
+        match chance.within(0..7) {
             0 => Self::Starting { ms: chance.within(0..START_MS) },
             1 => Self::Opening { ms: chance.within(0..OPENING_MS) },
+            2 | 3 => Self::Finishing { ms: chance.within(0..FINISHING_MS) },
             _ => Self::Recording { ms: chance.within(0..RECORDING_MS) },
         }
     }
@@ -76,6 +81,8 @@ struct Room {
     listen: String,
     at_ms: f64,
     acknowledged: Acknowledged,
+    /// When somebody pressed Stop last, in unix milliseconds, by recording.
+    stopped: BTreeMap<String, f64>,
     stage: Stage,
 }
 
@@ -95,7 +102,8 @@ impl Room {
         });
         let invite = host.invite.clone();
         host.program.kill().unwrap();
-        Self { people, invite, listen, at_ms, acknowledged: Acknowledged::default(), stage }
+        let (acknowledged, stopped) = (Acknowledged::default(), BTreeMap::new());
+        Self { people, invite, listen, at_ms, acknowledged, stopped, stage }
     }
 
     fn host(&self) -> Program {
@@ -114,8 +122,18 @@ impl Room {
                 host.wait_for_event("ready", PATIENCE).unwrap();
                 recording(&self.stage, &self.invite);
             }
+            Death::Finishing { .. } => {
+                host.wait_for_event("ready", PATIENCE).unwrap();
+                let status = recording(&self.stage, &self.invite);
+                // A packet of each of them at least.
+                let_pass(OPENING_MS);
+                let recording = status["recording"].as_str().unwrap().to_owned();
+                self.stopped.insert(recording, now_unix_ms());
+                self.stage.ask(&["record", &self.invite, "stop"]).unwrap();
+            }
         }
-        let (Death::Starting { ms } | Death::Opening { ms } | Death::Recording { ms }) = death;
+        let (Death::Starting { ms } | Death::Opening { ms } | Death::Recording { ms } | Death::Finishing { ms }) =
+            death;
         let_pass(ms);
         host.kill().unwrap();
         no_panic(&host.log());
@@ -124,7 +142,7 @@ impl Room {
 
     /// The last host lives until everything is finished, and then all of it is looked at.
     fn end(self) -> Survived {
-        let Self { people, invite, listen, at_ms, mut acknowledged, stage } = self;
+        let Self { people, invite, listen, at_ms, mut acknowledged, mut stopped, stage } = self;
         let mut host = stage.host(&["--listen", &listen]);
         assert_eq!(host.invite, invite, "the same room at the same address");
         for (name, _) in PEOPLE {
@@ -135,7 +153,7 @@ impl Room {
         let status = recording(&stage, &invite);
         let last = status["recording"].as_str().unwrap();
         host.recorded(last, status["elapsed_ms"].as_u64().unwrap() + LAST_WORDS_MS);
-        let stopped_ms = now_unix_ms();
+        stopped.insert(last.to_owned(), now_unix_ms());
         stage.ask_within(&["record", &invite, "stop", "--wait"], PATIENCE * 2).unwrap();
         for person in people {
             no_panic(&person.stop(PATIENCE).unwrap().log);
@@ -146,9 +164,9 @@ impl Room {
         let keys = keys_of(&stage, &invite, &recordings);
         for ((recording, tracks), key) in acknowledged.recordings().zip(keys) {
             let what = format!("recording {recording}");
-            let file = stage.data_dir("host").join("bucket").join(key);
+            let file = newest(&stage.data_dir("host"), recording, &key);
             survived.recordings += 1;
-            let stopped_ms = Some(stopped_ms).filter(|_| recording == last);
+            let stopped_ms = stopped.get(recording).copied();
             survived.packets += look(&file, tracks, at_ms, stopped_ms, &what);
         }
         no_panic(&host.program.stop(PATIENCE).unwrap().log);
@@ -180,6 +198,17 @@ fn keys_of(stage: &Stage, invite: &str, recordings: &[&str]) -> Vec<String> {
     });
     found
         .unwrap_or_else(|| panic!("not all of {recordings:?}, of which there are packets, are in the bucket: {last:?}"))
+}
+
+/// The newest file of a recording, once all that its journal holds is in one. Who was cut off by a kill after Stop brings
+/// the rest later, and the bucket gets that version when repairs have been gathered: until then it is on the disk only.
+fn newest(host: &Path, recording: &str, key: &str) -> PathBuf {
+    let folder = host.join("recordings").join(recording);
+    let settled = Deadline::after(PATIENCE * 2).poll(|| (!folder.join("repairing").exists()).then_some(()));
+    assert!(settled.is_some(), "the repair of {recording} does not end");
+    let version = |number: u32| folder.join(format!("take.{number}.json"));
+    let newer = (2..).take_while(|&number| version(number).exists()).last();
+    newer.map_or_else(|| host.join("bucket").join(key), |number| version(number).with_extension("wav"))
 }
 
 /// The keys in a list; None unless all recordings are in it.

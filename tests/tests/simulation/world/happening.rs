@@ -31,6 +31,7 @@ impl World {
                     && program.tick.is_some_and(|tick| tick <= now)
                 {
                     program.tick = None;
+                    self.people[person].sync(now);
                     self.tell_person(person, ParticipantInput::Tick);
                 }
             }
@@ -124,7 +125,11 @@ impl World {
                 self.own_starts();
             }
             // There is one computer, and one program that is there or not.
-            Action::Leave(person) | Action::Crash(person, _) | Action::Vanish(person) | Action::Outage(person, _)
+            Action::Leave(person)
+            | Action::Crash(person, _)
+            | Action::LosePower(person, _)
+            | Action::Vanish(person)
+            | Action::Outage(person, _)
                 if self.is_own(person) => {}
             Action::Sleep(person, seconds) if self.is_own(person) => self.act(Action::SleepHost(seconds)),
             Action::Starve(person, seconds) if self.is_own(person) => self.starve_host(seconds),
@@ -152,6 +157,10 @@ impl World {
             Action::Outage(person, seconds) => self.outage(person, seconds),
             Action::Crash(person, seconds) => {
                 self.person_dies(person);
+                self.after(True::seconds(seconds).0, Happening::PersonStarts { person });
+            }
+            Action::LosePower(person, seconds) => {
+                self.loses_power(person);
                 self.after(True::seconds(seconds).0, Happening::PersonStarts { person });
             }
             Action::Vanish(person) => {

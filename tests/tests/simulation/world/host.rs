@@ -120,6 +120,7 @@ impl World {
             room: self.host.room,
             name: "Simulation".into(),
             disk_bytes_per_sample: BYTES_PER_SAMPLE,
+            stop_wait: Duration::from_secs(30),
             run: self.host.run(),
         };
         self.host.timeline = self.host.clock;
@@ -174,7 +175,9 @@ impl World {
     pub(super) fn sync(&mut self) {
         if self.host.end.is_some() && !self.host.disk.stalled {
             self.host.synced_at = self.now;
-            self.people.iter_mut().for_each(|one| one.disk.sync());
+            if let Some(own) = self.own {
+                self.people[own.person].disk.sync();
+            }
         }
         let (opened, durable) = self.host.disk.sync();
         for recording in opened {

@@ -9,7 +9,7 @@ use roomtone_protocol::signal::MemberChange;
 
 use super::links::is_earlier_version;
 use super::{Happening, RelayNews, Up, World};
-use crate::clocks::{MS, SECOND, True};
+use crate::clocks::{MS, MachineClock, SECOND, True};
 use crate::oracle;
 use crate::person::command_id;
 use crate::truth::Silence;
@@ -42,6 +42,14 @@ impl World {
         self.silence(person);
         self.forgets(person);
         self.people[person].program = None;
+    }
+
+    /// The computer goes down with all that was not synced, and its clock begins anew.
+    pub(super) fn loses_power(&mut self, person: usize) {
+        self.people[person].disk.power_cut();
+        self.person_dies(person);
+        let boot = MachineClock::any(&mut self.random);
+        self.people[person].clock = self.people[person].clock.booted(boot);
     }
 
     /// What is only in memory goes with the program.

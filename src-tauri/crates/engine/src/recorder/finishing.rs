@@ -16,6 +16,9 @@ impl RecorderEnd {
     /// Has the journal of a settled take closed and its file made, beside whatever else is going on.
     pub(super) fn finish(&mut self, desk: &mut dyn Desk, recording: RecordingId) {
         let Some(take) = self.takes.remove(&recording) else { return };
+        if !take.waits_for.is_empty() {
+            self.room(RoomInput::Waiting { recording, people: Vec::new(), until: self.now.clock });
+        }
         if take.failed {
             return;
         }

@@ -30,6 +30,8 @@ pub struct Setup {
     pub name: String,
     /// Bytes that a sample of a finished recording takes on the disk ([`roomtone_session::Config`]).
     pub disk_bytes_per_sample: u32,
+    /// How long a recording that is over waits at most for what somebody still holds of it.
+    pub stop_wait: Duration,
     /// This start of the program.
     pub run: Run,
 }

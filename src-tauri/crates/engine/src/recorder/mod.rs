@@ -369,13 +369,15 @@ impl RecorderEnd {
         self.watch();
         let links = &self.links;
         let ending = self.ending.is_some();
+        let patience_ns = i64::try_from(self.setup.stop_wait.as_nanos()).unwrap_or(i64::MAX);
         let placed = self.placing.is_none();
         let settled = |take: &&OpenTake| {
             (ending && take.repair.is_some())
-                || (placed && take.settled(now, |participant| links.contains_key(&participant)))
+                || (placed && take.settled(now, patience_ns, |participant| links.contains_key(&participant)))
         };
         let settled: Vec<_> = self.takes.values().filter(settled).map(|take| take.recording).collect();
         settled.into_iter().for_each(|recording| self.finish(desk, recording));
+        self.show_waiting(patience_ns);
     }
 
     /// From the moment on in which everything is finalized, uploads have their time.

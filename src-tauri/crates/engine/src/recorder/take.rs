@@ -9,12 +9,10 @@ use roomtone_recorder::{Backfill, RecordingHeader};
 use super::Desk;
 use super::watching::Watched;
 
-/// How long after Stop the recorder waits for somebody who is connected and still sends what is missing: 30 s. Back-fill
-/// then brings a quarter of an hour of outage, and people do not wait for their file without being told why. What comes
-/// later makes a new version.
-const CONNECTED_NS: i64 = 30_000_000_000;
+/// How long somebody who is connected is waited for, and still sends what is missing of a recording that is made anew: 30 s.
+const REPAIRED_NS: i64 = 30_000_000_000;
 
-/// How long it waits for somebody who vanished and may be back: time for a link to be made anew.
+/// How long it waits at most for somebody who vanished and may be back: time for a link to be made anew.
 const AWAY_NS: i64 = 12_000_000_000;
 
 /// An instant that was told so far off is told again: 20 ms, a packet, and a fifth of what participants keep around it.
@@ -41,6 +39,8 @@ pub(super) struct OpenTake {
     pub(super) went_on: bool,
     /// Boots of the computer since it began.
     pub(super) boots: u32,
+    /// Whom everybody was told that it waits for.
+    pub(super) waits_for: Vec<ParticipantId>,
 }
 
 /// A recording that was over and takes packets again.
@@ -144,6 +144,7 @@ impl OpenTake {
             owed: VecDeque::new(),
             went_on: false,
             boots: 0,
+            waits_for: Vec::new(),
         }
     }
 
@@ -216,23 +217,37 @@ impl OpenTake {
         }
     }
 
-    /// Whether waiting longer can bring anything. `connected` tells whether somebody's link is up.
-    pub(super) fn settled(&self, now: ClockNs, connected: impl Fn(ParticipantId) -> bool) -> bool {
+    /// Whether waiting longer can bring anything. `patience_ns` is how long a recording that is over waits at most for
+    /// somebody; `connected` tells whether somebody's link is up.
+    pub(super) fn settled(&self, now: ClockNs, patience_ns: i64, connected: impl Fn(ParticipantId) -> bool) -> bool {
         if let Some(repair) = &self.repair {
             // Only who is there can bring something; who comes later begins another repair.
             let brings = |(participant, track): (&ParticipantId, &TakeTrack)| {
                 track.backfill.inventory().is_some() && !track.whole() && connected(*participant)
             };
-            return now.0 - repair.moved_at.0 >= CONNECTED_NS
+            return now.0 - repair.moved_at.0 >= REPAIRED_NS
                 || (self.owed.is_empty() && !self.tracks.iter().any(brings));
         }
-        let Some(until) = self.until.filter(|_| self.owed.is_empty()) else { return false };
-        let waited = now.0 - until.0;
-        self.channels.iter().all(|participant| {
-            let Some(track) = self.tracks.get(participant) else { return true };
-            let patience = if connected(*participant) { CONNECTED_NS } else { AWAY_NS };
-            track.whole() || (track.left && !connected(*participant)) || waited >= patience
-        })
+        self.until.is_some() && self.owed.is_empty() && self.waiting(now, patience_ns, connected).next().is_none()
+    }
+
+    /// Whose audio a recording that is over waits for, and until when at most.
+    pub(super) fn waiting(
+        &self,
+        now: ClockNs,
+        patience_ns: i64,
+        connected: impl Fn(ParticipantId) -> bool,
+    ) -> impl Iterator<Item = (ParticipantId, ClockNs)> {
+        let until = self.until.filter(|_| self.repair.is_none());
+        let waited_for = move |&participant: &ParticipantId| {
+            let (until, track) = (until?, self.tracks.get(&participant)?);
+            let connected = connected(participant);
+            let patience_ns = if connected { patience_ns } else { patience_ns.min(AWAY_NS) };
+            let over = ClockNs(until.0.saturating_add(patience_ns));
+            let brings = !track.whole() && (connected || !track.left) && now < over;
+            brings.then_some((participant, over))
+        };
+        self.channels.iter().filter_map(waited_for)
     }
 }
 
@@ -254,6 +269,7 @@ mod tests {
     use roomtone_recorder::BackfillInput;
 
     const ADA: ParticipantId = ParticipantId::from_bytes([1; 16]);
+    const PATIENCE_NS: i64 = 30_000_000_000;
 
     fn range(from: u64, to: u64) -> IndexRange {
         let segment = SegmentKey { epoch: WakeEpoch(1), segment: SegmentId(0) };
@@ -274,7 +290,7 @@ mod tests {
 
     #[test]
     fn a_take_that_runs_is_never_settled() {
-        assert!(!take(true, 960).settled(ClockNs(i64::MAX), |_| true));
+        assert!(!take(true, 960).settled(ClockNs(i64::MAX), PATIENCE_NS, |_| true));
     }
 
     #[test]
@@ -283,13 +299,17 @@ mod tests {
             take.until = Some(ClockNs(0));
             take
         };
-        assert!(end(take(true, 960)).settled(ClockNs(0), |_| true));
+        assert!(end(take(true, 960)).settled(ClockNs(0), PATIENCE_NS, |_| true));
         for unfinished in [take(true, 480), take(false, 960)] {
             let unfinished = end(unfinished);
-            assert!(!unfinished.settled(ClockNs(CONNECTED_NS - 1), |_| true));
-            assert!(unfinished.settled(ClockNs(CONNECTED_NS), |_| true));
-            assert!(!unfinished.settled(ClockNs(AWAY_NS - 1), |_| false));
-            assert!(unfinished.settled(ClockNs(AWAY_NS), |_| false));
+            let settled = |at, patience_ns, connected| unfinished.settled(ClockNs(at), patience_ns, |_| connected);
+            assert!(!settled(PATIENCE_NS - 1, PATIENCE_NS, true));
+            assert!(settled(PATIENCE_NS, PATIENCE_NS, true));
+            assert!(!settled(AWAY_NS - 1, PATIENCE_NS, false));
+            assert!(settled(AWAY_NS, PATIENCE_NS, false));
+            let waiting: Vec<_> = unfinished.waiting(ClockNs(5), PATIENCE_NS, |_| true).collect();
+            assert_eq!(waiting, [(ADA, ClockNs(PATIENCE_NS))]);
+            assert!(settled(0, 0, true) && settled(0, 0, false), "who wants to wait for nobody does not");
         }
     }
 
@@ -308,7 +328,7 @@ mod tests {
         let mut gone = take(false, 960);
         gone.until = Some(ClockNs(0));
         gone.tracks.get_mut(&ADA).unwrap().left = true;
-        assert!(gone.settled(ClockNs(0), |_| false));
+        assert!(gone.settled(ClockNs(0), PATIENCE_NS, |_| false));
     }
 
     #[test]

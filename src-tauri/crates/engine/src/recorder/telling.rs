@@ -4,11 +4,15 @@ use roomtone_packets::{NameGiven, Record};
 use roomtone_protocol::ParticipantId;
 use roomtone_protocol::channel::ToParticipant;
 use roomtone_protocol::state::RoomState;
-use roomtone_session::PersonChange;
+use roomtone_session::{Input as RoomInput, PersonChange};
 
+use super::take::OpenTake;
 use super::{Desk, Output, RecorderEnd};
 use crate::events::HostEvent;
 use crate::lines::{person_line, recording_lines};
+
+/// So long after Stop it is no news that something is on its way: 1 s.
+const SHOWN_AFTER_NS: i64 = 1_000_000_000;
 
 impl RecorderEnd {
     pub(super) fn publish(&mut self) {
@@ -42,6 +46,24 @@ impl RecorderEnd {
             PersonChange::Left => HostEvent::ParticipantLeft(line),
             PersonChange::Renamed => HostEvent::ParticipantRenamed(line),
         });
+    }
+
+    /// Shows everybody whose audio recordings that are over wait for: nobody should quit now. Not at once: what is only on
+    /// its way comes first.
+    pub(super) fn show_waiting(&mut self, patience_ns: i64) {
+        let now = self.now.clock;
+        let (mut news, links) = (Vec::new(), &self.links);
+        let long_over = |take: &&mut OpenTake| take.until.is_some_and(|until| now.0 - until.0 >= SHOWN_AFTER_NS);
+        for take in self.takes.values_mut().filter(long_over) {
+            let waiting = take.waiting(now, patience_ns, |participant| links.contains_key(&participant));
+            let (people, until): (Vec<_>, Vec<_>) = waiting.unzip();
+            if people != take.waits_for {
+                take.waits_for.clone_from(&people);
+                let until = until.into_iter().max().unwrap_or(now);
+                news.push(RoomInput::Waiting { recording: take.recording, people, until });
+            }
+        }
+        news.into_iter().for_each(|news| self.room(news));
     }
 
     pub(super) fn listed(&mut self) {

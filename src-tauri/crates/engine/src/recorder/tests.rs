@@ -96,6 +96,7 @@ impl Stage {
             room,
             name: "Studio".into(),
             disk_bytes_per_sample: 3,
+            stop_wait: Duration::from_secs(30),
             run,
         };
         let end = RecorderEnd::new(moment, setup, Room::new(ClockNs(0), config));

@@ -40,6 +40,33 @@ fn a_recording_goes_through_its_states_and_out_of_sight() {
 }
 
 #[test]
+fn everyone_sees_whom_a_recording_waits_for_until_its_file_is_made() {
+    let (mut stage, n) = stopped();
+    let recording = take(n);
+    let waits = |stage: &Stage| {
+        let status = stage.room.recording(at(stage.now), recording).expect("it is not out of sight");
+        status.waiting.map(|waiting| (waiting.people, waiting.left_ms))
+    };
+    assert_eq!(waits(&stage), None);
+    let waiting = |people: &[u8], until| {
+        let people = people.iter().map(|&n| who(n)).collect();
+        Input::Waiting { recording, people, until: at(until) }
+    };
+    assert_eq!(stage.give(waiting(&[1, 2], 32.0)), [Output::Changed]);
+    assert_eq!(waits(&stage), Some((vec![who(1), who(2)], 30_000)));
+    assert_eq!(stage.wait(10.0).give(Input::Tick), [], "time alone is no news");
+    assert_eq!(waits(&stage), Some((vec![who(1), who(2)], 20_000)));
+    assert_eq!(stage.give(waiting(&[2], 32.0)), [Output::Changed]);
+    assert_eq!(stage.give(waiting(&[], 32.0)), [Output::Changed]);
+    assert_eq!(waits(&stage), None);
+    stage.give(waiting(&[2], 32.0));
+    stage.give(Input::Finalized { recording });
+    assert_eq!(waits(&stage), None, "it is on its way to the bucket");
+    let other = Input::Waiting { recording: take(99), people: vec![who(1)], until: at(40.0) };
+    assert_eq!(stage.give(other), []);
+}
+
+#[test]
 fn one_without_a_channel_is_cancelled_and_forgotten_everywhere() {
     let (mut stage, n) = stopped();
     let recording = take(n);

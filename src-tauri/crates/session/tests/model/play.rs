@@ -10,6 +10,7 @@ use roomtone_session::{Caller, Config, Continued, Input, Output, Room};
 
 use super::rules::Model;
 use super::script::{Ask, Basis, Event, Script, Step};
+use super::sight::without_patience;
 use super::witness::Witness;
 
 /// Ended recordings that surely fit into a state; of more than that only the newest are shown.
@@ -152,7 +153,7 @@ impl Play {
     /// A new version exactly when something changed, or when another second of the recording is over.
     fn compare_change(&self, (before, earlier): &(RoomState, Elapsed), outputs: &[Output], state: &RoomState) {
         let still = |state: &RoomState| {
-            let mut state = state.clone();
+            let mut state = without_patience(state.clone());
             state.sequence = 0;
             state.current.iter_mut().for_each(|current| (current.elapsed_ms, current.remaining_ms) = (0, None));
             state
@@ -293,6 +294,10 @@ fn news(recording: RecordingId, step: Step) -> Input {
         Step::Trouble(there) => {
             let trouble = ErrorReport::new(code::STORAGE, "refused", "look at the keys");
             Input::Trouble { recording, trouble: there.then_some(trouble) }
+        }
+        Step::Waiting(people) => {
+            let people = people.iter().map(|&who| person(who)).collect();
+            Input::Waiting { recording, people, until: ClockNs(60_000_000_000) }
         }
     }
 }

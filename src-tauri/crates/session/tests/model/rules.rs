@@ -91,6 +91,8 @@ pub(crate) struct Model {
     /// Those of them with a whole file.
     pub(super) finalized: BTreeSet<RecordingId>,
     pub(super) trouble: BTreeMap<RecordingId, String>,
+    /// Whom they wait for, and until when.
+    pub(super) waits: BTreeMap<RecordingId, (Vec<Who>, i64)>,
     /// Verified there, and when.
     pub(super) bucket: BTreeMap<RecordingId, i64>,
     pub(super) cancelled: BTreeMap<RecordingId, i64>,
@@ -135,6 +137,7 @@ impl Model {
             ended: Vec::new(),
             finalized: BTreeSet::new(),
             trouble: BTreeMap::new(),
+            waits: BTreeMap::new(),
             bucket: BTreeMap::new(),
             cancelled: BTreeMap::new(),
             failed: BTreeMap::new(),
@@ -276,6 +279,12 @@ impl Model {
                 if self.is(recording, RecordingState::Uploading) {
                     self.trouble.remove(&recording);
                     self.trouble.extend(trouble.map(|error| (recording, error.to_string())));
+                }
+            }
+            Input::Waiting { recording, people, until } => {
+                self.waits.remove(&recording);
+                if self.ended.contains(&recording) && !people.is_empty() {
+                    self.waits.insert(recording, (people, until.0));
                 }
             }
             Input::Recovered { recording, title, notes, started_by, length, finalized } => {

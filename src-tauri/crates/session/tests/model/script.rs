@@ -127,6 +127,8 @@ pub(crate) enum Step {
     Failed,
     CutShort,
     Trouble(bool),
+    /// Waits for these people, for a minute at most.
+    Waiting(&'static [u8]),
 }
 
 /// Texts as people give them; some are padded, empty or refused.
@@ -198,6 +200,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Failed),
         1 => Just(Step::CutShort),
         2 => any::<bool>().prop_map(Step::Trouble),
+        2 => proptest::sample::select(vec![&[][..], &[1], &[1, 2]]).prop_map(Step::Waiting),
     ]
 }
 

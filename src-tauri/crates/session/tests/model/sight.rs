@@ -1,6 +1,6 @@
 //! What everyone sees, and may download, by the model.
 
-use roomtone_protocol::state::{Person, RecordingState, RecordingStatus, Role, RoomState};
+use roomtone_protocol::state::{Person, RecordingState, RecordingStatus, Role, RoomState, Waiting};
 use roomtone_protocol::{RecordingId, code};
 
 use super::rules::{Model, Version, Who};
@@ -100,6 +100,18 @@ impl Model {
             notes: take.notes.clone(),
             markers: take.markers,
             remaining_ms: limit.map(|limit| ((limit.as_nanos() as i64 - elapsed).max(0) / 1_000_000) as u64),
+            waiting: self.waits.get(&recording).filter(|_| state == RecordingState::Finalizing).map(
+                |(people, until)| {
+                    let left_ms = ((until - self.now).max(0) / 1_000_000) as u64;
+                    Waiting { people: people.clone(), left_ms }
+                },
+            ),
         }
     }
+}
+
+/// A state without what is left of anybody's patience, which moves by itself.
+pub(super) fn without_patience(mut state: RoomState) -> RoomState {
+    state.finalizing.iter_mut().filter_map(|ended| ended.waiting.as_mut()).for_each(|waiting| waiting.left_ms = 0);
+    state
 }

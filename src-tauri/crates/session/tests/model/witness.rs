@@ -7,6 +7,8 @@ use roomtone_protocol::state::{RecordingState, Role, RoomState};
 use roomtone_protocol::{ClockNs, CommandId, ErrorReport, ParticipantId, RecordingId};
 use roomtone_session::{Input, Output, Room, Warning};
 
+use super::sight::without_patience;
+
 /// Renewals of the elapsed time are at most so many nanoseconds apart.
 const RENEWAL: i64 = 1_000_000_000;
 
@@ -243,7 +245,7 @@ impl Witness {
             self.told_at = self.now;
         } else {
             let still = |state: &RoomState| {
-                let mut state = state.clone();
+                let mut state = without_patience(state.clone());
                 state.current.iter_mut().for_each(|current| (current.elapsed_ms, current.remaining_ms) = (0, None));
                 state
             };
@@ -282,8 +284,8 @@ impl Witness {
         let due = room.next_deadline();
         let runs = self.open.is_some_and(|open| open.running_since.is_some());
         assert!(!runs || due.is_some(), "what runs has a next deadline");
-        let mut later = room.state(ClockNs(self.now.0 + 86_400_000_000_000));
-        let mut now = room.state(self.now);
+        let mut later = without_patience(room.state(ClockNs(self.now.0 + 86_400_000_000_000)));
+        let mut now = without_patience(room.state(self.now));
         if let (Some(later), Some(now)) = (&mut later.current, &mut now.current) {
             later.elapsed_ms -= if runs { 86_400_000 } else { 0 };
             assert_eq!(later.remaining_ms.is_some(), now.remaining_ms.is_some());

@@ -161,6 +161,7 @@ impl Host {
             room: open.room,
             name: name.clone(),
             disk_bytes_per_sample: disk_bytes_per_sample(&settings),
+            stop_wait: settings.stop_wait(),
             run: run.clone(),
         };
         disk::watch_disk(data_dir.root().to_owned(), reserve.clone(), inbox.clone());

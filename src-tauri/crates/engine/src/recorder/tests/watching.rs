@@ -67,6 +67,36 @@ fn who_cannot_be_heard_lacks_more_with_every_second_unless_the_recording_is_paus
     assert_eq!(gaps(&stage.after(60_000)), []);
 }
 
+fn waited_for(outputs: &[Output]) -> Option<(Vec<ParticipantId>, u64)> {
+    let state = outputs.iter().rev().find_map(|output| match output {
+        Output::PublishState(state) => Some(state),
+        _ => None,
+    })?;
+    let waiting = state.finalizing.last()?.waiting.clone();
+    Some(waiting.map_or((vec![], 0), |waiting| (waiting.people, waiting.left_ms)))
+}
+
+#[test]
+fn after_stop_everybody_is_told_whom_it_waits_for_and_for_how_long_at_most() {
+    let mut stage = recorded();
+    stage.say(holds(96_000, false));
+    stage.ask(Command::Stop);
+    assert_eq!(waited_for(&stage.after(900)), None, "it may just be on its way");
+    assert_eq!(waited_for(&stage.after(100)), Some((vec![ADA], 29_000)));
+    assert_eq!(waited_for(&stage.after(5_000)), None, "nothing is new");
+    bring(&mut stage, 50..100);
+    stage.say(holds(96_000, true));
+    let over = stage.after(100);
+    assert!(over.iter().any(|output| matches!(output, Output::Finalize { .. })));
+    assert_eq!(waited_for(&over), Some((vec![], 0)));
+    // Who cannot be reached is waited for until they would be back.
+    let mut stage = recorded();
+    stage.ask(Command::Stop);
+    stage.tell(Input::LinkClosed { participant: ADA });
+    assert_eq!(waited_for(&stage.after(1_000)), Some((vec![ADA], 11_000)));
+    assert!(stage.after(11_000).iter().any(|output| matches!(output, Output::Finalize { .. })));
+}
+
 #[test]
 fn who_said_goodbye_or_has_nothing_more_to_say_lacks_nothing() {
     let mut stage = recorded();
