@@ -104,10 +104,10 @@ impl S3Bucket {
         }
         source.check_unchanged().await?;
         let parts = parts_of(source, ledger);
-        Ok(match self.complete(&upload, &id, &parts).await? {
-            Completed::Yes => Outcome::Complete(etag_of(&parts)),
-            Completed::Lost => Outcome::Lost,
-        })
+        match self.complete(&upload, &id, &parts).await? {
+            Completed::Yes => Ok(Outcome::Complete(etag_of(&parts))),
+            Completed::Lost => self.completed_before(&upload, source, ledger).await,
+        }
     }
 
     /// Whether the upload is gone because it was completed, and the answer was lost.

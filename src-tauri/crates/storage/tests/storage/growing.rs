@@ -105,6 +105,16 @@ impl Host {
         until(&format!("{numbers:?}"), there).await.0
     }
 
+    /// Waits until so many parts are in the ledger: what the store has and the ledger lacks is sent again.
+    async fn are_noted(&self, parts: usize) {
+        let noted = || async {
+            let ledger = std::fs::read_dir(self.disk.path().join("ledgers")).unwrap().next()?.unwrap().path();
+            let lines = std::fs::read_to_string(ledger).unwrap();
+            (lines.lines().filter(|line| line.contains("\"line\":\"part\"")).count() >= parts).then_some(())
+        };
+        until("the parts in the ledger", noted).await;
+    }
+
     async fn is_published(&self, events: &mut mpsc::Receiver<PublishEvent>) {
         assert_eq!(published(events).await, (1, KEY.to_owned()));
         assert!(self.bucket.get(KEY, u64::MAX).await.unwrap() == self.content, "another object than the file");
@@ -145,6 +155,7 @@ async fn a_program_that_dies_goes_on_with_the_parts_that_are_still_the_files() {
     let (publisher, events) = host.publisher().await;
     let growth = host.grows(&publisher, 5 * PART);
     let upload = host.has_parts(&[2, 3, 4, 5]).await;
+    host.are_noted(4).await;
     drop((publisher, events));
     drop(growth);
     // Written after the part was sent, and nobody was told any more.
@@ -168,6 +179,7 @@ async fn a_program_that_dies_at_the_end_sends_only_what_is_missing_or_changed() 
     let (publisher, _events) = host.publisher().await;
     let growth = host.grows(&publisher, 6 * PART);
     host.has_parts(&[2, 3, 4, 5, 6]).await;
+    host.are_noted(5).await;
     drop(publisher);
     drop(growth);
     host.writes(4 * PART);
@@ -252,6 +264,25 @@ async fn a_store_that_forgets_the_upload_gets_all_of_it_after_the_end() {
     growth.send(Growth::Whole { path: host.path.clone(), bytes: host.content.len() as u64 }).unwrap();
     publisher.submit(job).await.unwrap();
     host.is_published(&mut events).await;
+}
+
+/// Once, which the SDK notices by itself, and so often that the whole attempt fails.
+#[tokio::test]
+async fn a_completion_whose_answer_is_lost_is_found_by_looking() {
+    for lost in [1, 4] {
+        let mut host = Host::new().await;
+        let (publisher, mut events) = host.publisher().await;
+        let growth = host.grows(&publisher, 4 * PART);
+        host.has_parts(&[2, 3, 4]).await;
+        let job = host.job();
+        growth.send(Growth::Whole { path: host.path.clone(), bytes: host.content.len() as u64 }).unwrap();
+        host.proxy.loses_completions(lost);
+        publisher.submit(job).await.unwrap();
+        host.is_published(&mut events).await;
+        assert!(lost > 1 || host.proxy.has_lost_completions());
+        assert_eq!(host.bucket.list("recordings/").await.unwrap().len(), 2, "the file and its metadata");
+        assert!(host.proxy.sent() <= host.content.len() + TALK, "nothing was sent again");
+    }
 }
 
 #[tokio::test]
