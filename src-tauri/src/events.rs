@@ -10,7 +10,7 @@ use crate::tray_look::Look;
 
 /// The whole view, whenever it changed.
 const VIEW: &str = "view";
-/// Levels, up to ten times a second.
+/// Levels, up to five times a second.
 const LEVELS: &str = "levels";
 /// A request from outside the window was refused.
 pub(crate) const FAILURE: &str = "failure";

@@ -25,6 +25,11 @@ pub const MAX_MESSAGE_BYTES: usize = 64 * 1024;
 /// Longest name of a person, in characters.
 pub const MAX_NAME_CHARS: usize = 80;
 
+/// Capability of a member whose page or program cannot answer [`ToParticipant::ClockPing`]: it is not asked, but listened
+/// to. Its clock is the one that its RTCP sender reports show (RFC 3550, section 6.4.1), in nanoseconds since 1970: its
+/// segments are stated on it, and it is told instants on it. Only with a microphone.
+pub const RTP_CLOCK: &str = "rtp_clock";
+
 /// The first message of either end: who speaks, bound to this very DTLS connection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {

@@ -153,8 +153,27 @@ pub struct Alignment {
     pub skew_ppm: Option<f64>,
     /// Spread of the measurements around the map, in microseconds; null without measurements.
     pub residual_us: Option<f64>,
-    /// Half of the least round trip, which path asymmetry can hide, and the map's standard error, in microseconds.
+    /// Half of the least round trip, which path asymmetry can hide, and the map's standard error, in microseconds. Where
+    /// a clock was listened to and no round trip is known, half of the 100 ms that are taken for one.
     pub uncertainty_us: Option<f64>,
+    /// What told; null without a map, and where an earlier version wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured_by: Option<MeasuredBy>,
+}
+
+/// What told where a channel lies on the timeline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MeasuredBy {
+    /// Questions for the participant's clock, and their answers.
+    Exchanges,
+    /// Sender reports and arrival times of somebody whose clock could not be asked for, at least for a while.
+    SenderReports,
+    /// Arrival times alone, likewise.
+    Arrivals,
+    /// Something that only a later version has a name for.
+    #[serde(other)]
+    Other,
 }
 
 /// The host's computer booted while it was recording. What follows is put behind what was before as exactly as can be told;

@@ -84,7 +84,7 @@ pub enum ClientMessage {
         /// What to forward.
         signal: Signal,
     },
-    /// How loud the sender's microphone is; at most ten a second are passed on.
+    /// How loud the sender's microphone is; at most five a second are passed on.
     Level {
         /// Peak-held RMS in dBFS, -127 to 0.
         dbfs: f32,

@@ -9,8 +9,12 @@ use roomtone_protocol::{ClockNs, ParticipantId};
 
 use super::{ConnectionId, Outputs};
 
-/// Levels are passed on at most ten times a second: what an eye can follow of a meter.
-const LEVEL_INTERVAL_NS: i64 = 100_000_000;
+/// Levels are passed on at most five times a second: enough to see who speaks. Each time costs a message to everybody.
+const LEVEL_INTERVAL_NS: i64 = 200_000_000;
+
+/// Who told a level so long ago is passed on with it once more: clients tell as often as they are told, and theirs may come
+/// just after the others'. Whoever says nothing for longer falls to nothing.
+const LEVEL_HOLDS_NS: i64 = 2 * LEVEL_INTERVAL_NS;
 
 /// Quietest and loudest level that a client may tell, in dBFS.
 const LEVEL_RANGE: (f32, f32) = (-127.0, 0.0);
@@ -64,7 +68,10 @@ pub(super) struct Room {
     passing: BTreeMap<ConnectionId, (ParticipantId, Talk)>,
     talks: u64,
     state: Option<CachedState>,
-    levels: BTreeMap<ParticipantId, f32>,
+    /// In dBFS, and when they came.
+    levels: BTreeMap<ParticipantId, (f32, ClockNs)>,
+    /// One came since they were told.
+    levels_changed: bool,
     levels_due: Option<ClockNs>,
 }
 
@@ -234,17 +241,20 @@ impl Room {
             Seat::Passing(_) => None,
         }?;
         // JSON has no NaN, but a number beyond f32 becomes infinite, and infinite levels cannot be passed on.
-        self.levels.insert(participant, dbfs.clamp(LEVEL_RANGE.0, LEVEL_RANGE.1));
+        self.levels.insert(participant, (dbfs.clamp(LEVEL_RANGE.0, LEVEL_RANGE.1), now));
+        self.levels_changed = true;
         Some(self.levels_due.unwrap_or(now).max(now))
     }
 
     /// Tells the collected levels.
     pub(super) fn tell_levels(&mut self, now: ClockNs, out: &mut Outputs) {
-        if self.levels.is_empty() {
+        if !std::mem::take(&mut self.levels_changed) || self.levels.is_empty() {
             return;
         }
         self.levels_due = Some(ClockNs(now.0 + LEVEL_INTERVAL_NS));
-        let message = Arc::new(ServerMessage::Levels { levels: std::mem::take(&mut self.levels) });
+        self.levels.retain(|_, (_, came)| now.0 - came.0 < LEVEL_HOLDS_NS);
+        let levels = self.levels.iter().map(|(&participant, &(dbfs, _))| (participant, dbfs)).collect();
+        let message = Arc::new(ServerMessage::Levels { levels });
         let members = self.members.values().filter_map(|chair| chair.connection);
         members.chain(self.recorder_connection()).for_each(|to| out.share(to, &message));
     }

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use opus::{Application, Channels, Encoder};
-use roomtone_fuzz::join;
+use roomtone_fuzz::{join, take_journal};
 use roomtone_packets::{
     ChannelGiven, ClockExchange, Interval, IntervalEdge, MapStretch, MarkerSet, MutedFrom, NameGiven, Packet,
     PersonLeft, Record, encode,
@@ -14,7 +14,7 @@ use roomtone_protocol::metadata::GapCause;
 use roomtone_protocol::{
     ClockNs, CommandId, IndexRange, ParticipantId, RecordingId, RoomId, SampleIndex, SegmentId, SegmentKey, WakeEpoch,
 };
-use roomtone_recorder::{Journal, RecordingHeader};
+use roomtone_recorder::{BitDepth, ChannelSpec, FinalizeOptions, Journal, RecordingHeader, Take, TakeSettings};
 
 const ADA: ParticipantId = ParticipantId::from_bytes([0xad; 16]);
 const RECORDING: RecordingId = RecordingId::from_bytes([1; 16]);
@@ -35,8 +35,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     write("payload", "speech", &join(payloads.iter().map(Vec::as_slice)))?;
     let far = [0x8000_0000_u32, 0xffff_ffff, 960].map(|at| [&at.to_le_bytes(), &opus[0][..]].concat());
     write("payload", "far-apart", &join(far.iter().map(Vec::as_slice)))?;
-    write("to_recorder", "session", &to_recorder()?)?;
+    write("to_recorder", "session", &to_recorder(&packets, &opus)?)?;
     write("to_participant", "session", &to_participant()?)?;
+    let (grown, finished) = take()?;
+    write("take", "grown", &grown)?;
+    write("take", "finished", &finished)?;
     for (name, channels, bits) in [("mono-16", 1_u16, 16_u16), ("stereo-24", 2, 24)] {
         write("wav", name, &wav(channels, bits))?;
     }
@@ -158,9 +161,12 @@ fn json<M: serde::Serialize>(messages: &[M]) -> serde_json::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn to_recorder() -> serde_json::Result<Vec<u8>> {
+/// Messages, and audio between Start and Stop.
+fn to_recorder(packets: &[Record], opus: &[Vec<u8>]) -> serde_json::Result<Vec<u8>> {
     let request = |n: u8, command| ToRecorder::Request { id: CommandId::from_bytes([n; 16]), based_on: None, command };
-    json(&[
+    // The second request is the one that begins a recording.
+    let inventory = Inventory { recording: RecordingId::from_bytes([2; 16]), ..inventory() };
+    let before = json(&[
         ToRecorder::Segment(segment()),
         ToRecorder::ClockPong { t0: ClockNs(1), t1: ClockNs(2), t2: ClockNs(3) },
         ToRecorder::Anchor(Anchor { segment: SEGMENT, index: SampleIndex(960), at: ClockNs(1_020_000_000) }),
@@ -168,10 +174,30 @@ fn to_recorder() -> serde_json::Result<Vec<u8>> {
         request(2, Command::Start { title: Some("Evening".to_owned()), notes: None }),
         ToRecorder::Muted { segment: SEGMENT, from: SampleIndex(960), muted: true },
         request(3, Command::Mark { text: "here".to_owned() }),
-        request(4, Command::Stop),
-        ToRecorder::Inventory(inventory()),
-        ToRecorder::Leave,
-    ])
+        request(4, Command::Pause),
+        request(5, Command::Resume),
+    ])?;
+    let live = (0_u32..).zip(opus).map(|(n, opus)| [&b"M"[..], &(n * 960).to_le_bytes(), opus].concat());
+    let asked_for = packets.iter().map(|packet| [&b"B"[..], &framed([packet])].concat());
+    // A line ends where these bytes happen to say so.
+    let audio = live.take(5).chain(asked_for.skip(5)).filter(|line| !line.contains(&b'\n'));
+    let audio: Vec<u8> = audio.flat_map(|line| [line, vec![b'\n']].concat()).collect();
+    let after = json(&[ToRecorder::Inventory(inventory), request(6, Command::Stop), ToRecorder::Leave])?;
+    Ok([&before[..], &audio, b"L\n", &after].concat())
+}
+
+/// The state of a file that was finished, and the same of one that still grew.
+fn take() -> Result<(Vec<u8>, Vec<u8>), Box<dyn std::error::Error>> {
+    let place = tempfile::tempdir()?;
+    let (journal, out) = (take_journal(), place.path().join("take.wav"));
+    let settings = TakeSettings { out: out.clone(), depth: BitDepth::Int16, recording: RECORDING };
+    let options = FinalizeOptions::new(out.clone(), ChannelSpec::from_journal(&journal), "seed".to_owned());
+    Take::open(settings)?.finish(&journal.snapshot(), options)?;
+    let state = std::fs::read_to_string(place.path().join("take.wav.state"))?;
+    let length = u16::try_from(std::fs::metadata(out)?.len())?.to_le_bytes();
+    let growing = state.replace("\"take.wav\"", "\"take.wav.partial\"");
+    let parts = [state.as_bytes(), &length, b"whole"];
+    Ok((join([growing.as_bytes(), &length]), join(parts)))
 }
 
 fn to_participant() -> serde_json::Result<Vec<u8>> {

@@ -6,8 +6,9 @@
 //! | `journal` | the files of a journal on the recorder's disk |
 //! | `spool` | the files of a spool on a participant's disk |
 //! | `payload` | RTP timestamps and payloads, as a participant sends them |
-//! | `to_recorder` | messages from a participant, a line each |
+//! | `to_recorder` | what a participant sends, a line each: messages, packets, records |
 //! | `to_participant` | messages from a recorder, a line each |
+//! | `take` | what is left of a file that grew, and the state that tells what is in it |
 //! | `wav` | a WAV file that plays as a microphone |
 //!
 //! `corpus/` holds what they begin with, one folder a target, made from real records by the example `seeds`. An input that
@@ -16,31 +17,36 @@
 
 mod hear;
 mod journal;
-mod messages;
 mod parts;
 mod payload;
 mod records;
 mod spool;
+mod take;
+mod to_participant;
+mod to_recorder;
 mod wav;
 
 pub use journal::journal;
-pub use messages::{to_participant, to_recorder};
 pub use parts::{join, split};
 pub use payload::payload;
 pub use records::records;
 pub use spool::spool;
+pub use take::{take, take_journal};
+pub use to_participant::to_participant;
+pub use to_recorder::to_recorder;
 pub use wav::wav;
 
 /// A name, and what is done with the bytes.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
     ("records", records),
     ("journal", journal),
     ("spool", spool),
     ("payload", payload),
     ("to_recorder", to_recorder),
     ("to_participant", to_participant),
+    ("take", take),
     ("wav", wav),
 ];

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use roomtone_fuzz::TARGETS;
 
-/// Changed inputs a target. The seven of them take some ten seconds of processor time.
+/// Changed inputs a target. The eight of them take some fifteen seconds of processor time.
 const CASES: u32 = 1_500;
 
 fn corpus(target: &str) -> Vec<Vec<u8>> {

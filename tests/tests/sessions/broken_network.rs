@@ -89,10 +89,24 @@ fn a_fifth_of_all_packets_and_half_a_minute_are_lost_on_the_way_and_nothing_in_t
     network.set(&at_ada, BAD);
     host.recorded(&recording, 48_000);
     ask_on(&stage, &here, &["record", &host.invite, "stop"]);
+    let told = ["Ada", "Ben"].map(|name| most_told(&host, name));
+    println!("while it happened the host was told that {told:?} ms are missing");
+    assert!(told[0] >= 25_000, "of half a minute the host was told {} ms", told[0]);
     let outcome = whole(&mut host, &recording);
     let truths = [Truth::of_a_file("Ada", ADA, at_ms), Truth::of_a_file("Ben", BEN, at_ms)];
     Truth::check(&outcome, &truths, SECONDS);
     Truth::nothing_is_made_up(&outcome, &truths, SECONDS);
+}
+
+/// The most, in milliseconds, that the host was told that somebody's channel lacks because of the network.
+fn most_told(host: &Host, name: &str) -> u64 {
+    let events = host.program.events();
+    let id = events.iter().find(|event| event["event"] == "participant_joined" && event["name"] == name);
+    let id = id.unwrap()["participant"].clone();
+    let gaps = events
+        .iter()
+        .filter(|event| event["event"] == "gap" && event["participant"] == id && event["cause"] == "network");
+    gaps.filter_map(|gap| gap["missing_ms"].as_u64()).max().unwrap_or(0)
 }
 
 /// Who is in the room, and cut off a moment before Record.

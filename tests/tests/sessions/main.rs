@@ -4,6 +4,10 @@
 #![allow(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
 
 #[cfg(target_os = "linux")]
+mod alarms;
+#[cfg(target_os = "linux")]
+mod awake;
+#[cfg(target_os = "linux")]
 mod broken_network;
 mod by_itself;
 mod cancelling;

@@ -19,7 +19,8 @@ fn power_cut(down: f64, more: &[(f64, Action)]) -> Script {
     actions.sort_by(|a, b| a.0.total_cmp(&b.0));
     let actions = actions.into_iter().map(|(at, action)| (True::seconds(at), action)).collect();
     let end = True::seconds(400.0 + down);
-    Script { people: 2, device_ppm: 100.0, own_microphone: false, perfect_network: vec![0, 1], actions, end }
+    let (perfect_network, only_heard) = (vec![0, 1], Vec::new());
+    Script { people: 2, device_ppm: 100.0, own_microphone: false, perfect_network, only_heard, actions, end }
 }
 
 fn plays(script: &Script, seed: u64) -> Figures {

@@ -8,9 +8,11 @@
 mod boots;
 mod clocks;
 mod desk;
+mod heard;
 mod microphone;
 mod network;
 mod oracle;
+mod partitions;
 mod person;
 mod random;
 mod script;
@@ -77,6 +79,7 @@ fn half_a_minute_is_back_within_seconds_also_over_a_bad_line() {
             device_ppm: 20.0,
             own_microphone: false,
             perfect_network: vec![0],
+            only_heard: Vec::new(),
             actions: vec![
                 (seconds(1.0), Action::Arrive(0)),
                 (seconds(2.0), Action::Arrive(1)),
@@ -108,6 +111,7 @@ fn a_marker_that_a_dying_recorder_noted_stands_once() {
         device_ppm: 20.0,
         own_microphone: false,
         perfect_network: vec![0],
+        only_heard: Vec::new(),
         actions: vec![
             (seconds(1.0), Action::Arrive(0)),
             (seconds(2.0), Action::Arrive(1)),

@@ -167,6 +167,12 @@ impl Microphone {
         self.muted.0 = muted;
     }
 
+    /// The first sample of the last packet, and when that packet was full.
+    pub(crate) fn last_packet(&self) -> Option<(u64, True)> {
+        let running = self.running.as_ref().filter(|running| running.packets > 0)?;
+        Some((running.next - u64::from(PACKET_SAMPLES), True(running.next_at as i64)))
+    }
+
     pub(crate) fn is_running(&self) -> bool {
         self.running.is_some()
     }

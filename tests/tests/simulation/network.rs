@@ -72,6 +72,12 @@ impl Network {
         network
     }
 
+    /// The same, and everything waits for this long on average, either way.
+    pub(crate) fn restless(self, jitter_ns: f64) -> Self {
+        let Self { up, down, .. } = self;
+        Self { up: Way { jitter_ns, ..up }, down: Way { jitter_ns, ..down }, ..self }
+    }
+
     /// The way inside one program.
     pub(crate) fn none() -> Self {
         let way = Way {
@@ -124,6 +130,11 @@ impl Network {
         }
         let arrivals = (0..copies).map(|_| sent.plus(way.latency(random)));
         arrivals.filter(|&at| self.outages.iter().all(|(from, to)| at < *from || at >= *to)).collect()
+    }
+
+    /// What a check of the connection takes there and back, in nanoseconds.
+    pub(crate) fn round_trip(&self, random: &mut Random) -> u64 {
+        (self.up.latency(random) + self.down.latency(random)).unsigned_abs()
     }
 
     /// When a message of the reliable channel arrives.

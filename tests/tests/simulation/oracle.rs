@@ -79,6 +79,8 @@ pub(crate) struct Figures {
     pub(crate) made_at: True,
     /// What the microphone beside the recorder lost with a crash, at most, in nanoseconds.
     pub(crate) own_loss_ns: i64,
+    /// Of people who are only heard, once a device has delivered for a minute.
+    pub(crate) worst_heard_ns: f64,
     /// Over all others, as a multiple of what the journal states.
     pub(crate) worst_of_stated: f64,
 }
@@ -99,6 +101,7 @@ impl Figures {
         self.worst_start_ns = self.worst_start_ns.max(other.worst_start_ns);
         self.made_at = self.made_at.max(other.made_at);
         self.own_loss_ns = self.own_loss_ns.max(other.own_loss_ns);
+        self.worst_heard_ns = self.worst_heard_ns.max(other.worst_heard_ns);
         self.worst_of_stated = self.worst_of_stated.max(other.worst_of_stated);
     }
 
@@ -191,6 +194,9 @@ fn channel_is_true(
                 let sharp = kept && truth.calm_path && truth.is_measured(said.from, MEASURED);
                 // A boot's part is told apart.
                 let beside_boots = (error - recorded.boots_ns).max(0.0);
+                if truth.only_heard && late {
+                    figures.worst_heard_ns = figures.worst_heard_ns.max(beside_boots);
+                }
                 let allowed = figures.error(beside_boots, stated, late, sharp) + recorded.boots_ns;
                 assert!(error <= allowed, "{} is {:.3} ms away; {:.3} are allowed", what(), error / 1e6, allowed / 1e6);
                 let slack = allowed * 48e3 / 1e9;

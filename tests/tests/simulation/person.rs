@@ -18,6 +18,8 @@ pub(crate) struct Person {
     pub(crate) program: Option<Program>,
     /// The machine does nothing until then: it sleeps, or something else has all of its processors.
     pub(crate) frozen_until: True,
+    /// Their clock cannot be asked for.
+    pub(crate) only_heard: bool,
     /// Nobody sits there any more.
     pub(crate) gone: bool,
 }

@@ -60,6 +60,8 @@ pub(crate) struct Script {
     pub(crate) own_microphone: bool,
     /// Who has nothing between themselves and the recorder.
     pub(crate) perfect_network: Vec<usize>,
+    /// Whose clock cannot be asked for: what comes from them, and when, is all that tells it.
+    pub(crate) only_heard: Vec<usize>,
     /// In order of time.
     pub(crate) actions: Vec<(True, Action)>,
     /// When it is all over.
@@ -69,6 +71,7 @@ pub(crate) struct Script {
 impl std::fmt::Display for Script {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} people, {:?} with a perfect network", self.people, self.perfect_network)?;
+        write!(f, ", {:?} only heard", self.only_heard)?;
         self.actions.iter().try_for_each(|(at, action)| write!(f, "\n{:9.3} {action:?}", at.as_seconds()))
     }
 }
@@ -125,7 +128,10 @@ impl Script {
         let actions = actions.into_iter().map(|(at, action)| (True::seconds(at), action)).collect();
         let perfect_network = if random.chance(0.5) { vec![0] } else { Vec::new() };
         let own_microphone = seed % 3 == 1;
-        Self { people, device_ppm: DEVICE_PPM, own_microphone, perfect_network, actions, end }
+        let mut random = Random::new(seed ^ 0xb40);
+        let only_heard =
+            (0..people).filter(|&person| random.chance(0.25) && !(own_microphone && person == 0)).collect();
+        Self { people, device_ppm: DEVICE_PPM, own_microphone, perfect_network, only_heard, actions, end }
     }
 }
 

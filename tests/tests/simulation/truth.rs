@@ -35,6 +35,8 @@ pub(crate) struct PersonTruth {
     pub(crate) measured: Vec<True>,
     /// Nothing between here and the recorder hides how far the clocks are apart.
     pub(crate) calm_path: bool,
+    /// Their clock could not be asked for.
+    pub(crate) only_heard: bool,
 }
 
 impl PersonTruth {

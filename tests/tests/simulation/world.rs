@@ -64,6 +64,11 @@ pub(crate) enum Happening {
         link: u32,
         asked: u32,
     },
+    /// The RTP sender of somebody who is only heard reports.
+    Report {
+        person: usize,
+        link: u32,
+    },
     /// Somebody tries to make a link.
     Connect {
         person: usize,
@@ -129,6 +134,7 @@ pub(crate) enum Up {
     Media { timestamp: u32, opus: Vec<u8> },
     Bulk(Vec<u8>),
     Pong { t0: ClockNs, t1: ClockNs, t2: ClockNs },
+    Report { timestamp: u32, sent: ClockNs, round_trip_ns: u64 },
 }
 
 #[derive(Debug, Clone)]
@@ -216,7 +222,8 @@ impl World {
                 left: false,
                 goodbyes: Vec::new(),
                 measured: Vec::new(),
-                calm_path: network.is_calm(),
+                calm_path: network.is_calm() && !script.only_heard.contains(&number),
+                only_heard: script.only_heard.contains(&number),
             });
             numbers.insert(id, number);
             people.push(Person {
@@ -228,6 +235,7 @@ impl World {
                 epoch: 0,
                 program: None,
                 frozen_until: True(0),
+                only_heard: script.only_heard.contains(&number),
                 gone: false,
             });
         }

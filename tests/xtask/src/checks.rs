@@ -62,6 +62,10 @@ fn every_check(
         &mut workspace.cargo(&["build", "--workspace", "--all-targets", "--locked"]),
         "mend what the compiler says",
     )?;
+    if !variants.is_empty() {
+        println!("long: everything that reads foreign bytes, with libFuzzer");
+        fuzz::run(workspace, crate::FUZZ_SECONDS)?;
+    }
     let generated = bindings::fresh_directory(workspace)?;
     let mut tests = workspace.cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]);
     tests.env("TS_RS_EXPORT_DIR", &generated).env("ROOMTONE_WEED", &weed);

@@ -1,4 +1,4 @@
-//! libFuzzer over everything that must withstand any bytes, for `cargo xtask test --long`. CI tries the same functions
+//! libFuzzer over everything that must withstand any bytes, for `cargo xtask fuzz` and `cargo xtask test --long`. CI tries the same functions
 //! with the corpus and simple changes of it, as ordinary tests: to build everything once more costs it minutes.
 
 use crate::failure::Failure;
@@ -6,7 +6,7 @@ use crate::step;
 use crate::workspace::Workspace;
 
 /// The targets of `tests/fuzz`.
-const TARGETS: [&str; 7] = ["records", "journal", "spool", "payload", "to_recorder", "to_participant", "wav"];
+const TARGETS: [&str; 8] = ["records", "journal", "spool", "payload", "to_recorder", "to_participant", "take", "wav"];
 
 /// Coverage as libFuzzer reads it (LLVM's SanitizerCoverage): counters inline, a table of places, traced comparisons.
 const INSTRUMENTATION: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \

@@ -26,7 +26,8 @@ const HELP: &str = "\
 cargo xtask run [--headless]   install what is missing, build Roomtone and open its window; without a display
                                (or with --headless) record a 20-second session of three synthetic speakers
 cargo xtask test [--long]      install what the tests need and run every check that CI runs; with --long, random
-                               tests run thousands of times, and people come and go for eight hours
+                               tests run thousands of times, libFuzzer looks for inputs that do harm, and people come
+                               and go for eight hours
 cargo xtask bench              measure what a recording of eight people costs, in processor time, memory and waiting
 cargo xtask fuzz               try everything that reads foreign bytes with libFuzzer, a minute each
 
@@ -34,7 +35,7 @@ CARGO_TARGET_DIR    where everything that is built, fetched or recorded goes (de
 CI=true             nobody is there to be asked: install as root, or with a sudo that needs no password
 ";
 
-/// How long each of the fuzz targets is tried by hand.
+/// How long each of the fuzz targets is tried.
 const FUZZ_SECONDS: u32 = 60;
 
 fn main() -> ExitCode {

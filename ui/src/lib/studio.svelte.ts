@@ -6,7 +6,7 @@ import { type Anchor, anchor } from "./elapsed";
 import { asReport } from "./errors";
 import { isSpeech, SPEAKING_HOLD_MS } from "./level";
 
-/** Levels come ten times a second; after this long without any nobody knows who speaks. */
+/** Levels come five times a second; after this long without any nobody knows who speaks. */
 const LEVELS_STALE_MS = 1500;
 
 /** What can be under way at the same time. Start and stop are one: what one answers decides about the other. */

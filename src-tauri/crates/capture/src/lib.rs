@@ -35,4 +35,4 @@ pub use error::CaptureError;
 pub use event::{CaptureEvent, DeviceProblem};
 pub use microphone::{FileSpec, MicrophoneSpec};
 pub use preroll::PreRoll;
-pub use spool::{Limits, Note, Spool, SpoolError, Stored, overdue};
+pub use spool::{Limits, Note, Spool, SpoolError, Stored, newest_epoch, overdue};

@@ -9,6 +9,7 @@
 //! A file holds packets, and in front of a segment's first one what places it: the segment, its anchors, what is
 //! muted. So a program that starts anew can tell the recorder of what an earlier start captured.
 
+mod epochs;
 mod file;
 mod index;
 mod limits;
@@ -17,6 +18,7 @@ mod spooled;
 mod store;
 mod sync;
 
+pub use epochs::newest_epoch;
 pub use limits::{Limits, Stored, overdue};
 pub use notes::Note;
 pub use store::Spool;

@@ -2,6 +2,7 @@
 
 use roomtone_capture::MicrophoneSpec;
 use roomtone_protocol::ErrorReport;
+use roomtone_protocol::metadata::GapCause;
 use roomtone_studio::{DataDir, Host, HostEvent, HostOptions, Participant, ParticipantOptions, WarningKind};
 
 use crate::args::{Common, Host as Arguments};
@@ -101,6 +102,16 @@ fn text(event: &HostEvent) -> Option<String> {
             format!("the microphone of {}: {message}", participant.short())
         }
         HostEvent::Alarm { participant, .. } => format!("the microphone of {} is well again", participant.short()),
+        HostEvent::Gap { participant, missing_ms: 0, .. } => {
+            format!("everything that {} holds has arrived", participant.short())
+        }
+        HostEvent::Gap { participant, cause, missing_ms, .. } => {
+            let why = match cause {
+                GapCause::Network => "it is asked for until it is here",
+                _ => "the microphone gave nothing",
+            };
+            format!("{} of what {} says is missing: {why}", clock(*missing_ms), participant.short())
+        }
         HostEvent::RecordingWarning { recording, kind, left_ms } => {
             let why = match kind {
                 WarningKind::TimeLimit => "its time limit",

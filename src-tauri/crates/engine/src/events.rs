@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use roomtone_protocol::catalog::CatalogEntry;
 pub use roomtone_protocol::channel::AlarmKind;
+use roomtone_protocol::metadata::GapCause;
 use roomtone_protocol::state::{RecordingState, RoomState};
 use roomtone_protocol::{ErrorReport, ParticipantId, RecordingId, RoomId};
 use roomtone_session::Warning;
@@ -85,6 +86,18 @@ pub enum HostEvent {
         active: bool,
         /// What happened and what to do.
         message: String,
+    },
+    /// So much of somebody's channel of the recording in progress is missing just now for this reason; 0: all of it is here
+    /// by now. What the network holds back is asked for until it is here; what a device never delivered stays missing.
+    Gap {
+        /// Of which recording.
+        recording: RecordingId,
+        /// Whose channel.
+        participant: ParticipantId,
+        /// Why.
+        cause: GapCause,
+        /// Milliseconds.
+        missing_ms: u64,
     },
     /// A recording is about to end by itself, or just did.
     RecordingWarning {

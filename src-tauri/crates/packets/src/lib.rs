@@ -16,6 +16,6 @@ mod record;
 pub use framing::{HEADER_BYTES, MAX_PAYLOAD_BYTES, Scanned, Scanner, VERSION, encode};
 pub use ranges::{Coverage, RangeSet};
 pub use record::{
-    ChannelGiven, ClockExchange, Described, EpochStart, Interval, IntervalEdge, MapStretch, MarkerSet, MutedFrom,
-    NameGiven, Packet, PersonLeft, Placed, PlacedBy, Record, RecordError,
+    Arrival, ChannelGiven, ClockExchange, Described, EpochStart, Interval, IntervalEdge, MapStretch, MarkerSet,
+    MutedFrom, NameGiven, Packet, PersonLeft, Placed, PlacedBy, Record, RecordError, SenderReport,
 };

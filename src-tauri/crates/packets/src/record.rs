@@ -39,6 +39,10 @@ pub enum Record {
     Channel(ChannelGiven),
     /// Kind 15: another title, other notes.
     Described(Described),
+    /// Kind 16: when a packet of somebody came whose clock cannot be asked for.
+    Arrival(Arrival),
+    /// Kind 17: what somebody's RTP sender says of its clock.
+    Report(SenderReport),
 }
 
 /// An Opus packet (RFC 6716) and where it belongs.
@@ -116,6 +120,33 @@ pub struct ClockExchange {
     pub t2: ClockNs,
     /// Recorder: answer received.
     pub t3: ClockNs,
+}
+
+/// A packet came. Only the least late one of every second is noted: it tells most about its sender's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Arrival {
+    /// The segment.
+    pub segment: SegmentKey,
+    /// One past its last sample: it cannot have been sent before that was captured.
+    pub end: SampleIndex,
+    /// When it came, on the recorder's clock.
+    pub at: ClockNs,
+}
+
+/// An RTCP sender report (RFC 3550, section 6.4.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SenderReport {
+    /// The segment.
+    pub segment: SegmentKey,
+    /// The sample that its RTP timestamp names.
+    pub index: SampleIndex,
+    /// What the sender's clock showed: nanoseconds since 1970, as its NTP timestamp says.
+    pub sent: ClockNs,
+    /// When the report came, on the recorder's clock.
+    pub at: ClockNs,
+    /// What a datagram took there and back a moment ago, in nanoseconds; None if that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub round_trip_ns: Option<u64>,
 }
 
 /// From `from` on, sample `from + n` lies at timeline frame `frame + fraction / 2^32 + n * frames_per_sample / 2^32`,
@@ -256,6 +287,8 @@ impl Record {
             Self::Left(_) => 13,
             Self::Channel(_) => 14,
             Self::Described(_) => 15,
+            Self::Arrival(_) => 16,
+            Self::Report(_) => 17,
         }
     }
 
@@ -283,6 +316,8 @@ impl Record {
             Self::Left(value) => serde_json::to_writer(out, value),
             Self::Channel(value) => serde_json::to_writer(out, value),
             Self::Described(value) => serde_json::to_writer(out, value),
+            Self::Arrival(value) => serde_json::to_writer(out, value),
+            Self::Report(value) => serde_json::to_writer(out, value),
         };
         json.expect("plain structs always serialise into memory");
     }
@@ -312,6 +347,8 @@ impl Record {
             13 => json(kind, payload, Self::Left),
             14 => json(kind, payload, Self::Channel),
             15 => json(kind, payload, Self::Described),
+            16 => json(kind, payload, Self::Arrival),
+            17 => json(kind, payload, Self::Report),
             _ => Ok(None),
         }
     }

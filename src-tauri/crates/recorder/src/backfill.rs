@@ -148,6 +148,12 @@ impl Backfill {
         self.inventory.as_ref()
     }
 
+    /// Samples that the participant holds and `coverage` lacks, but for what may just be on its way.
+    #[must_use]
+    pub fn missing_samples(&self, coverage: &Coverage) -> u64 {
+        self.missing(coverage).into_iter().map(samples).sum()
+    }
+
     /// Whether the participant said that it holds all of this.
     #[must_use]
     pub fn holds(&self, range: IndexRange) -> bool {

@@ -26,7 +26,7 @@ mod timeline;
 mod wav;
 
 pub use backfill::{Backfill, BackfillInput};
-pub use clock_map::{Across, TrackClock};
+pub use clock_map::{Across, Arrivals, TrackClock};
 pub use finalize::{ChannelSpec, FinalizeError, FinalizeOptions, Finished, OnProgress, Progress, finalize};
 pub use journal::{
     JOURNAL_SCHEMA, Journal, JournalError, JournalPackets, JournalSnapshot, RecordingHeader, SessionNotes,

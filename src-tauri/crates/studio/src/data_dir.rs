@@ -17,6 +17,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use roomtone_disk::{Disk as _, SystemDisk};
 use roomtone_protocol::{ErrorReport, Identity, WakeEpoch, code};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -84,7 +85,9 @@ impl DataDir {
         self.root.join(name)
     }
 
-    /// The key, drawn at the first start, and the number of this start.
+    /// The key, drawn at the first start, and the number of this start. That is higher than any whose packets are here,
+    /// also where an older `identity.json` was put back: what is captured under a number that was given before would be
+    /// taken for what is kept already.
     ///
     /// # Errors
     /// `io`, or `newer_version` if a later Roomtone wrote them.
@@ -93,7 +96,11 @@ impl DataDir {
             Some(file) => file,
             None => IdentityFile { schema: SCHEMA, seed: random::bytes()?, epoch: 0 },
         };
-        file.epoch += 1;
+        let spooled = roomtone_capture::newest_epoch(&self.path("spool")).unwrap_or_else(|error| {
+            tracing::error!(%error, "earlier starts cannot be counted by what they kept");
+            None
+        });
+        file.epoch = spooled.map_or(file.epoch, |WakeEpoch(spooled)| file.epoch.max(spooled)).saturating_add(1);
         self.write("identity.json", &file)?;
         Ok(Start { identity: Identity::from_seed(file.seed), epoch: WakeEpoch(file.epoch) })
     }
@@ -161,7 +168,12 @@ fn write<T: Serialize>(root: &Path, name: &str, value: &T) -> Result<(), ErrorRe
         let mut file = options.open(&partial)?;
         file.write_all(&serde_json::to_vec_pretty(value)?)?;
         file.sync_all()?;
-        fs::rename(&partial, &path)
+        fs::rename(&partial, &path)?;
+        // Or a power cut could bring the old one back behind files that are newer, and a number that was used.
+        if let Err(error) = SystemDisk.sync_dir(root) {
+            tracing::warn!(%error, "a power cut may bring back an older file of the data folder");
+        }
+        Ok(())
     };
     write().map_err(|error| io(&path, &error))
 }
@@ -221,6 +233,32 @@ mod tests {
         let (first, second) = (dir.start().unwrap(), dir.start().unwrap());
         assert_eq!(first.identity.participant(), second.identity.participant());
         assert!(second.epoch > first.epoch);
+    }
+
+    #[test]
+    fn an_older_file_that_is_put_back_does_not_give_out_a_number_twice() {
+        use roomtone_capture::Spool;
+        use roomtone_packets::Packet;
+        use roomtone_protocol::{RecordingId, SampleIndex, SegmentId, SegmentKey};
+        let folder = tempfile::tempdir().unwrap();
+        let dir = DataDir::open(Some(folder.path())).unwrap();
+        dir.start().unwrap();
+        let copy = fs::read(dir.path("identity.json")).unwrap();
+        let second = dir.start().unwrap();
+        let recording = RecordingId::from_bytes([1; 16]);
+        let said = |epoch, opus| {
+            let segment = SegmentKey { epoch, segment: SegmentId(0) };
+            Packet { segment, index: SampleIndex(0), samples: 960, opus: vec![opus; 40] }
+        };
+        let mut spool = Spool::open(&dir.path("spool"), [7; 16]).unwrap();
+        assert!(spool.append(recording, &said(second.epoch, 1)).unwrap());
+        drop(spool);
+        // By its person, after damage, or by a power cut.
+        fs::write(dir.path("identity.json"), copy).unwrap();
+        let third = dir.start().unwrap();
+        assert!(third.epoch > second.epoch);
+        let mut spool = Spool::open(&dir.path("spool"), [7; 16]).unwrap();
+        assert!(spool.append(recording, &said(third.epoch, 2)).unwrap(), "what is said is not taken for what was said");
     }
 
     #[test]

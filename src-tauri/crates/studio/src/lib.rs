@@ -16,7 +16,9 @@ mod random;
 mod runtime;
 mod settings;
 mod studio;
+mod troubles;
 mod visitor;
+mod wakeful;
 
 pub mod view;
 

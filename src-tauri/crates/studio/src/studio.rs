@@ -16,6 +16,7 @@ use crate::data_dir::{DataDir, Start};
 use crate::host::{Host, HostOptions, network_address};
 use crate::participant::{Participant, ParticipantOptions};
 use crate::settings::Settings;
+use crate::troubles::trouble;
 use crate::view::{Connection, Levels, Phase, RoomView, View};
 
 /// How long uploads may still take when the program ends.
@@ -90,7 +91,7 @@ impl Studio {
         self.inner.view.subscribe()
     }
 
-    /// Who speaks how loud, up to ten times a second.
+    /// Who speaks how loud, up to five times a second.
     #[must_use]
     pub fn levels(&self) -> watch::Receiver<Levels> {
         self.inner.levels.subscribe()
@@ -371,8 +372,10 @@ fn show(view: &mut View, event: ParticipantEvent) {
 /// Brings what troubles the recorder into the view of who hosts it.
 async fn host_troubles(studio: Studio, mut events: mpsc::Receiver<HostEvent>) {
     while let Some(event) = events.recv().await {
-        if let HostEvent::Problem { error } | HostEvent::UploadRetrying { error, .. } = event {
-            studio.inner.view.send_modify(|view| view.error = Some(error));
-        }
+        studio.inner.view.send_modify(|view| {
+            if let Some(error) = trouble(view.room.as_ref(), event) {
+                view.error = Some(error);
+            }
+        });
     }
 }

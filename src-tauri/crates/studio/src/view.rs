@@ -1,4 +1,4 @@
-//! What a window shows: one value, sent whole whenever it changed. Levels travel apart, because they change ten times a second.
+//! What a window shows: one value, sent whole whenever it changed. Levels travel apart, because they change five times a second.
 
 use std::collections::BTreeMap;
 

@@ -8,9 +8,10 @@ use std::time::Duration;
 use futures_util::task::AtomicWaker;
 use roomtone_protocol::ClockNs;
 
-/// Between two looks. A kernel's usual buffer of 208 KiB holds 160 packets at least, a third of a second of somebody's audio
-/// and of all that was asked for again; and nobody notices a command that takes so much longer.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Between two looks. A kernel's usual buffer of 208 KiB holds 160 packets at least, of somebody's audio and of all that was
+/// asked for again: a third of a second while more is said, almost a fifth when nothing is. And nobody notices a command
+/// that takes so much longer.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// What a connection wants of its sockets. At first everything is looked at the moment it comes.
 ///

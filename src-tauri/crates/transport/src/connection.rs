@@ -38,7 +38,9 @@ use webrtc::peer_connection::{
 
 use crate::attention::Attention;
 use crate::media::{self, OutgoingTrack};
+use crate::reports::Reports;
 use crate::runtime::LinkRuntime;
+use crate::way::Way;
 use crate::{addresses, random, sdp};
 
 /// Payload type of Opus in our offers; what browsers use too.
@@ -126,6 +128,8 @@ pub(crate) struct Connection {
     /// Events that came while something else was waited for.
     early: VecDeque<ConnectionEvent>,
     attention: Arc<Attention>,
+    /// Whether sender reports are handed over.
+    reports_wanted: Arc<AtomicBool>,
     runtime: Handle,
 }
 
@@ -179,6 +183,7 @@ impl Connection {
         )?;
         let place = RTCRtpHeaderExtensionCapability { uri: media::PLACE.to_owned() };
         engine.register_header_extension(place, RtpCodecKind::Audio, None)?;
+        let reports_wanted = Arc::new(AtomicBool::new(false));
         let interceptors = Registry::new()
             .with(Slot::NackResponder, NackResponderBuilder::new().with_size(RETRANSMIT_PACKETS).build())
             .with(
@@ -188,7 +193,7 @@ impl Connection {
                     .with_max_nacks_per_packet(MAX_NACKS_PER_PACKET)
                     .build(),
             )
-            .with(Slot::ReceiverReport, ReceiverReportBuilder::new().build())
+            .with(Slot::ReceiverReport, Reports::new(ReceiverReportBuilder::new().build(), Arc::clone(&reports_wanted)))
             .with(Slot::SenderReport, SenderReportBuilder::new().build());
         let settings = SettingEngineBuilder::new()
             // It fails without a multicast route, and our candidates are addresses anyway.
@@ -217,7 +222,8 @@ impl Connection {
             .build()
             .await?;
         let library = Arc::new(library);
-        Ok(Self { library, reports, early: VecDeque::new(), attention, runtime: Handle::current() })
+        let runtime = Handle::current();
+        Ok(Self { library, reports, early: VecDeque::new(), attention, reports_wanted, runtime })
     }
 
     /// Our offer, with the candidates that are known quickly.
@@ -268,6 +274,16 @@ impl Connection {
     /// How soon what comes in is looked at.
     pub(crate) fn attention(&self) -> Arc<Attention> {
         Arc::clone(&self.attention)
+    }
+
+    /// From now on the track says what sender reports say.
+    pub(crate) fn want_reports(&self) {
+        self.reports_wanted.store(true, Ordering::Relaxed);
+    }
+
+    /// The way that it takes.
+    pub(crate) fn way(&self) -> Way {
+        Way::new(self.library.clone())
     }
 
     /// Closes the connection and waits until its driver has ended.

@@ -13,7 +13,8 @@
 //! A link that breaks is replaced by a new connection, not by a restart of ICE: after an outage SCTP would first sit out
 //! a retransmission timer that has doubled several times, while a new connection is up in a fraction of a second. For
 //! the same timers' sake every datagram of the handshake and of the data channel goes twice. A recorder fetches what comes
-//! in twenty times a second, all links together.
+//! in ten times a second, all links together; only what comes from members who cannot be asked for their clock is
+//! fetched at once, because its arrival is all that there is to know it by.
 
 mod addresses;
 mod attention;
@@ -23,6 +24,7 @@ mod connection;
 mod gathering;
 mod hello;
 mod http;
+mod incoming;
 mod introduce;
 mod link;
 mod media;
@@ -33,10 +35,12 @@ mod participant_endpoint;
 mod random;
 mod recorder_endpoint;
 mod repeating;
+mod reports;
 mod runtime;
 mod sdp;
 mod signalling;
 mod watch;
+mod way;
 mod wire;
 
 use std::time::Duration;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use roomtone_packets::{ClockExchange, Packet};
+use roomtone_protocol::ClockNs;
 pub use roomtone_protocol::channel::Peer;
 use roomtone_protocol::channel::{ToParticipant, ToRecorder};
 use serde::Serialize;
@@ -50,6 +51,26 @@ pub enum LinkEvent<In> {
         timestamp: u32,
         /// The packet.
         opus: Bytes,
+    },
+    /// The same of a member who cannot be asked for the clock, and when it came; at the recorder only.
+    Heard {
+        /// RTP timestamp.
+        timestamp: u32,
+        /// The packet.
+        opus: Bytes,
+        /// On the recorder's clock.
+        at: ClockNs,
+    },
+    /// What such a member's RTP sender says of its clock; at the recorder only.
+    Report {
+        /// RTP timestamp.
+        timestamp: u32,
+        /// The sender's clock at that sample, in nanoseconds since 1970.
+        sent: ClockNs,
+        /// When it came, on the recorder's clock.
+        at: ClockNs,
+        /// What the connection's checks take there and back, in nanoseconds, as far as that is known.
+        round_trip_ns: Option<u64>,
     },
     /// A measurement between the two clocks; at the recorder only.
     Exchange(ClockExchange),

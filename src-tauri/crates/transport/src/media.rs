@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use roomtone_packets::{Packet, Record, encode};
-use roomtone_protocol::{SampleIndex, SegmentId, SegmentKey, WakeEpoch};
+use roomtone_protocol::{ClockNs, SampleIndex, SegmentId, SegmentKey, WakeEpoch};
 use rtc::rtp;
 use tokio::sync::mpsc;
 use webrtc::media_stream::track_local::TrackLocal as _;
@@ -56,8 +56,9 @@ fn placed(mut place: Bytes, opus: &[u8]) -> Option<Packet> {
     Some(Packet { segment, index: SampleIndex(rest >> 16), samples, opus: opus.to_vec() })
 }
 
-/// What came: a live packet, or one that was asked for, as a record like those of the data channel.
-pub(crate) fn event<In>(packet: rtp::Packet, place_id: Option<u8>) -> LinkEvent<In> {
+/// What came: a live packet, or one that was asked for, as a record like those of the data channel. `heard_at` is when, if
+/// that matters.
+pub(crate) fn event<In>(packet: rtp::Packet, place_id: Option<u8>, heard_at: Option<ClockNs>) -> LinkEvent<In> {
     let asked_for = place_id.and_then(|id| packet.header.get_extension(id));
     match asked_for.and_then(|place| placed(place, &packet.payload)) {
         Some(packet) => {
@@ -65,7 +66,13 @@ pub(crate) fn event<In>(packet: rtp::Packet, place_id: Option<u8>) -> LinkEvent<
             encode(&Record::Packet(packet), &mut record);
             LinkEvent::Bulk(record.into())
         }
-        None => LinkEvent::Media { timestamp: packet.header.timestamp, opus: packet.payload },
+        None => {
+            let (timestamp, opus) = (packet.header.timestamp, packet.payload);
+            match heard_at {
+                Some(at) => LinkEvent::Heard { timestamp, opus, at },
+                None => LinkEvent::Media { timestamp, opus },
+            }
+        }
     }
 }
 

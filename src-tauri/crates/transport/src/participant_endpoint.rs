@@ -130,7 +130,7 @@ impl ParticipantEndpoint {
         Ok((Self { relay, goodbye, task, runtime }, events_rx))
     }
 
-    /// Tells everybody how loud this microphone is; more than ten a second are thrown away.
+    /// Tells everybody how loud this microphone is; more than five a second are thrown away.
     pub fn send_level(&self, dbfs: f32) {
         self.relay.level(dbfs);
     }

@@ -127,7 +127,7 @@ impl RecorderEndpoint {
         self.relay.state(state);
     }
 
-    /// Tells everybody how loud the host's own microphone is; more than ten a second are thrown away.
+    /// Tells everybody how loud the host's own microphone is; more than five a second are thrown away.
     pub fn send_level(&self, dbfs: f32) {
         self.relay.level(dbfs);
     }

@@ -22,8 +22,8 @@ const OUTGOING_QUEUE: usize = 256;
 const EVENT_QUEUE: usize = 256;
 /// How long the last messages may take.
 const FINISH: Duration = Duration::from_secs(2);
-/// The relay passes on ten levels a second; more would be thrown away there.
-const LEVEL_INTERVAL: Duration = Duration::from_millis(100);
+/// The relay passes on five levels a second; more would be thrown away there.
+const LEVEL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// How to enter a room.
 #[derive(Debug, Clone)]

@@ -12,13 +12,14 @@ use roomtone_protocol::{ClockNs, WakeEpoch};
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use webrtc::data_channel::{DataChannel, DataChannelEvent};
-use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
+use webrtc::media_stream::track_remote::TrackRemote;
 
 use crate::attention::Attention;
 use crate::connection::{Connection, ConnectionEvent};
+use crate::incoming::{IncomingTrack, Listening};
 use crate::introduce::{acknowledged, parse};
 use crate::link::{EVENT_QUEUE, Link, LinkEvent, LinkSender, Peer, WireLanes};
-use crate::media::{self, OutgoingTrack};
+use crate::media::OutgoingTrack;
 use crate::messages::{End, Sorted, json};
 use crate::watch::Watch;
 
@@ -47,6 +48,8 @@ pub(crate) struct Verified {
     pub(crate) track: Option<OutgoingTrack>,
     /// Whether the other end may send audio.
     pub(crate) takes_media: bool,
+    /// Whether its clock is heard from that audio, because it cannot be asked for.
+    pub(crate) rtp_clock: bool,
     /// Under which id audio says where it belongs, if both ends know how.
     pub(crate) place_id: Option<u8>,
     pub(crate) peer: Peer,
@@ -83,7 +86,8 @@ enum ClockMessage {
 
 /// Starts the tasks of a link on the current runtime.
 pub(crate) fn start<E: End>(verified: Verified) -> (Link<E::Out, E::In>, LinkControl) {
-    let Verified { connection, channel, first, track, takes_media, place_id, peer, signals, candidates } = verified;
+    let Verified { connection, channel, first, track, takes_media, rtp_clock, place_id, peer, signals, candidates } =
+        verified;
     let (events, events_rx) = mpsc::channel(EVENT_QUEUE);
     let (control, control_rx) = mpsc::channel(CONTROL_QUEUE);
     let (bulk, bulk_rx) = mpsc::channel(BULK_QUEUE);
@@ -94,7 +98,10 @@ pub(crate) fn start<E: End>(verified: Verified) -> (Link<E::Out, E::In>, LinkCon
     let doubt = Arc::new(Notify::new());
     let heard = Arc::new(AtomicI64::new(roomtone_clock::now().0));
     let attention = connection.attention();
-    if takes_media {
+    if rtp_clock {
+        // What waited for the next look would say nothing about a clock.
+        connection.want_reports();
+    } else if takes_media {
         attention.gather();
     }
 
@@ -127,11 +134,12 @@ pub(crate) fn start<E: End>(verified: Verified) -> (Link<E::Out, E::In>, LinkCon
         signals,
         candidates,
         takes_media,
+        rtp_clock,
         place_id,
         events,
         clock,
         attention,
-        asks: E::ASKS,
+        asks: E::ASKS && !rtp_clock,
         heard,
         doubt: doubt.clone(),
         ended: ended.clone(),
@@ -294,6 +302,7 @@ struct Supervisor<In> {
     signals: mpsc::Receiver<SignalBody>,
     candidates: mpsc::Sender<SignalBody>,
     takes_media: bool,
+    rtp_clock: bool,
     place_id: Option<u8>,
     events: mpsc::Sender<LinkEvent<In>>,
     clock: mpsc::Sender<ClockMessage>,
@@ -357,28 +366,13 @@ impl<In: Send + 'static> Supervisor<In> {
         }
     }
 
-    /// Drains the library's queue, which holds 256 packets and drops what comes on top.
     fn take_media(&mut self, track: Arc<dyn TrackRemote>) {
         if !std::mem::take(&mut self.takes_media) {
             tracing::warn!("a track that was not agreed on is ignored");
             return;
         }
-        let (events, place_id) = (self.events.clone(), self.place_id);
-        tokio::spawn(until(self.ended.clone(), async move {
-            let mut dropped: u64 = 0;
-            while let Some(event) = track.poll().await {
-                let TrackRemoteEvent::OnRtpPacket(packet) = event else { continue };
-                match events.try_send(media::event(packet, place_id)) {
-                    Ok(()) => {}
-                    Err(mpsc::error::TrySendError::Full(_)) => {
-                        dropped += 1;
-                        if dropped.is_power_of_two() {
-                            tracing::warn!(dropped, "packets are dropped: the recorder does not keep up");
-                        }
-                    }
-                    Err(mpsc::error::TrySendError::Closed(_)) => return,
-                }
-            }
-        }));
+        let listening = self.rtp_clock.then(|| Listening::new(self.heard.clone(), self.connection.way()));
+        let incoming = IncomingTrack { track, place_id: self.place_id, listening };
+        tokio::spawn(until(self.ended.clone(), incoming.drain(self.events.clone())));
     }
 }

@@ -44,6 +44,7 @@ impl World {
             Happening::Sync { epoch } if epoch == self.host.epoch => self.sync(),
             Happening::Sync { .. } => {}
             Happening::Ask { person, link, asked } => self.ask(person, link, asked),
+            Happening::Report { person, link } => self.report(person, link),
             Happening::Connect { person, epoch } => self.connect(person, epoch),
             Happening::PersonGivesUp { person, link } => self.person_gives_up(person, link),
             Happening::HostGivesUp { person, link } => self.host_gives_up(person, link),
@@ -76,6 +77,7 @@ impl World {
             | Happening::Down { person, .. }
             | Happening::PersonTick { person, .. }
             | Happening::PersonGivesUp { person, .. }
+            | Happening::Report { person, .. }
             | Happening::Connect { person, .. }
             | Happening::Overrun { person, .. }
             | Happening::DeviceReturns { person, .. }

@@ -7,6 +7,7 @@ use roomtone_protocol::signal::MemberChange;
 use roomtone_protocol::state::Role;
 use roomtone_protocol::{CommandId, WakeEpoch};
 
+use super::people::ENCODING;
 use super::{Down, Happening, RelayNews, Up, World};
 use crate::clocks::{MS, SECOND, True};
 use crate::network::Direction;
@@ -60,7 +61,12 @@ impl World {
             program.link = Some(link);
         }
         self.tell_person(person, ParticipantInput::Linked { id: Some(id) });
-        self.after(0, Happening::Ask { person, link, asked: 0 });
+        if self.people[person].only_heard {
+            let soon = self.some(0.2, 1.0);
+            self.after(soon, Happening::Report { person, link });
+        } else {
+            self.after(0, Happening::Ask { person, link, asked: 0 });
+        }
         self.after(SECOND / 10, Happening::Relay { news: RelayNews::Member(person, MemberChange::Joined) });
     }
 
@@ -76,6 +82,26 @@ impl World {
         self.after(pause, Happening::Ask { person, link, asked: asked + 1 });
     }
 
+    /// The RTP sender of somebody who is only heard says what its clock shows. It pairs that with the first sample of the
+    /// last packet and when that went, as browsers do.
+    pub(super) fn report(&mut self, person: usize, link: u32) {
+        let one = &self.people[person];
+        if one.link() != Some(link) {
+            return;
+        }
+        let last = one.program.as_ref().and_then(|program| program.microphone.last_packet());
+        if let Some((first, full)) = last.filter(|_| one.frozen_until <= self.now) {
+            let went = full.plus(ENCODING);
+            let since_ns = self.now.0.saturating_sub(went.0).max(0).unsigned_abs();
+            let timestamp = (first + since_ns * 48 / 1_000_000) as u32;
+            let sent = one.clock.at(self.now.max(went));
+            let round_trip_ns = one.network.round_trip(&mut self.random);
+            self.send_up(person, link, Up::Report { timestamp, sent, round_trip_ns });
+        }
+        let pause = self.some(1.0, 5.0);
+        self.after(pause, Happening::Report { person, link });
+    }
+
     pub(super) fn send_down(&mut self, person: usize, link: u32, what: Down) {
         let at = self.people[person].network.message(&mut self.random, Direction::Down, self.now);
         self.at(at, Happening::Down { person, link, what });
@@ -84,7 +110,7 @@ impl World {
     pub(super) fn send_up(&mut self, person: usize, link: u32, what: Up) {
         let network = &mut self.people[person].network;
         match &what {
-            Up::Media { .. } => {
+            Up::Media { .. } | Up::Report { .. } => {
                 for at in network.media(&mut self.random, self.now) {
                     self.at(at, Happening::Up { person, link, what: what.clone() });
                 }
@@ -122,7 +148,16 @@ impl World {
                 }
                 self.tell_host(RecorderInput::Message { from, message });
             }
+            Up::Media { timestamp, opus } if self.people[person].only_heard => {
+                let at = self.host.clock.at(self.now);
+                self.tell_host(RecorderInput::Heard { from, timestamp, opus, at });
+            }
             Up::Media { timestamp, opus } => self.tell_host(RecorderInput::Media { from, timestamp, opus }),
+            Up::Report { timestamp, sent, round_trip_ns } => {
+                let at = self.host.clock.at(self.now);
+                let round_trip_ns = Some(round_trip_ns);
+                self.tell_host(RecorderInput::Report { from, timestamp, sent, at, round_trip_ns });
+            }
             Up::Bulk(records) => self.tell_host(RecorderInput::Bulk { from, records }),
             Up::Pong { t0, t1, t2 } => {
                 let t3 = self.host.clock.at(self.now);

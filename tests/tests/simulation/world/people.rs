@@ -15,7 +15,7 @@ use crate::person::command_id;
 use crate::truth::Silence;
 
 /// From the last sample of a packet until the program has it.
-const ENCODING: i64 = 5 * MS;
+pub(super) const ENCODING: i64 = 5 * MS;
 
 /// What waits between a device and a program that does not run: 10 s.
 const RING: i64 = 10 * SECOND;
@@ -224,6 +224,8 @@ impl World {
     fn person_wants(&mut self, person: usize, output: ParticipantOutput) {
         let link = self.people[person].link();
         match output {
+            // Nothing in them says where their samples lie.
+            ParticipantOutput::Send(ToRecorder::Anchor(_)) if self.people[person].only_heard => {}
             ParticipantOutput::Send(message) => self.if_linked(person, link, Up::Message(message)),
             ParticipantOutput::Media { timestamp, opus } => {
                 self.if_linked(person, link, Up::Media { timestamp, opus });

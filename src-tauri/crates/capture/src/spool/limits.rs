@@ -71,7 +71,7 @@ pub fn overdue(
 }
 
 /// The directories in `dir` whose names mean something.
-fn named<T>(dir: &Path, read: impl Fn(&str) -> Option<T>) -> Result<Vec<(T, PathBuf)>, SpoolError> {
+pub(super) fn named<T>(dir: &Path, read: impl Fn(&str) -> Option<T>) -> Result<Vec<(T, PathBuf)>, SpoolError> {
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -90,7 +90,7 @@ fn named<T>(dir: &Path, read: impl Fn(&str) -> Option<T>) -> Result<Vec<(T, Path
     Ok(found)
 }
 
-fn parse_recorder(name: &str) -> Option<[u8; 16]> {
+pub(super) fn parse_recorder(name: &str) -> Option<[u8; 16]> {
     // The same 32 digits as every id has.
     name.parse::<RecordingId>().ok().map(|id| *id.as_bytes())
 }

@@ -57,7 +57,10 @@ impl Spooled {
         Self { recording, index: Index::default(), files: Vec::new(), notes: Notes::default(), open: None }
     }
 
-    /// What is on disk.
+    /// What is on disk, as far as it can be read.
+    ///
+    /// # Errors
+    /// If the folder itself cannot be.
     pub(super) fn read(recording: RecordingId, dir: &Path) -> Result<Self, SpoolError> {
         let mut spooled = Self::new(recording);
         for entry in fs::read_dir(dir).map_err(failed("read", dir))? {
@@ -67,7 +70,7 @@ impl Spooled {
             }
         }
         spooled.files.sort();
-        spooled.rescan()?;
+        spooled.rescan();
         Ok(spooled)
     }
 
@@ -150,7 +153,7 @@ impl Spooled {
         }
     }
 
-    /// The next free name: `{epoch}-{n}`.
+    /// The next free name: `{epoch}-{n}` ([`epoch_of`]).
     fn create(&mut self, dir: &Path, epoch: WakeEpoch, syncing: &Syncing) -> Result<Open, SpoolError> {
         fs::create_dir_all(dir).map_err(failed("created", dir))?;
         let name = |n: usize| dir.join(format!("{:010}-{n:04}.{PACKETS}", epoch.0));
@@ -174,7 +177,7 @@ impl Spooled {
             })?;
         }
         if !whole {
-            self.rescan()?;
+            self.rescan();
         }
         Ok(packets)
     }
@@ -188,18 +191,28 @@ impl Spooled {
         flushed
     }
 
-    fn rescan(&mut self) -> Result<(), SpoolError> {
+    /// Looks at all files anew. One that cannot be read is no reason to keep nothing of what is said from now on: what was
+    /// found of it until then counts, and it stays for somebody who can read it.
+    fn rescan(&mut self) {
         self.index = Index::default();
         for (place, path) in self.files.iter().enumerate() {
-            scan(path, 0, u64::MAX, |found| match found {
+            let scanned = scan(path, 0, u64::MAX, |found| match found {
                 Found::Packet { packet, offset, bytes } => {
                     self.index.insert(&packet, place, offset, bytes);
                 }
                 Found::Other(record) => Note::read(record).iter().for_each(|note| {
                     self.notes.take(note);
                 }),
-            })?;
+            });
+            if let Err(error) = scanned {
+                tracing::error!(recording = %self.recording, %error, "a file of a spool is left out; what it holds is missing");
+            }
         }
-        Ok(())
     }
+}
+
+/// The run of the program whose packets a file holds, by its name.
+pub(super) fn epoch_of(file: &Path) -> Option<WakeEpoch> {
+    let (epoch, _) = file.file_name()?.to_str()?.strip_suffix(PACKETS)?.strip_suffix('.')?.split_once('-')?;
+    epoch.parse().ok().map(WakeEpoch)
 }

@@ -53,10 +53,11 @@ pub struct Spool {
 
 impl Spool {
     /// The spool in `dir` for the recorder whose key has this hash ([`roomtone_protocol::PublicKey::hash`]). What is on
-    /// disk from earlier is scanned: unfinished tails are left out, damage is skipped.
+    /// disk from earlier is scanned: unfinished tails are left out, damage and what cannot be read are skipped, for they
+    /// must not cost what is still to be said.
     ///
     /// # Errors
-    /// If the disk fails, or what is there belongs to another recorder or a newer version.
+    /// If the folder cannot be made or read, or what is there belongs to another recorder or a newer version.
     pub fn open(dir: &Path, recorder: [u8; 16]) -> Result<Self, SpoolError> {
         let (root, name) = (dir.to_owned(), folder_name(recorder));
         let dir = dir.join(&name);
@@ -79,9 +80,14 @@ impl Spool {
         for (recording, path) in found {
             if spool.gone.contains(&recording) {
                 // The program ended between the tombstone and the removal.
-                fs::remove_dir_all(&path).map_err(failed("removed", &path))?;
-            } else {
-                spool.recordings.insert(recording, Spooled::read(recording, &path)?);
+                if let Err(error) = fs::remove_dir_all(&path) {
+                    tracing::error!(%recording, %error, "what was discarded cannot be removed; the next start tries again");
+                }
+                continue;
+            }
+            match Spooled::read(recording, &path) {
+                Ok(spooled) => drop(spool.recordings.insert(recording, spooled)),
+                Err(error) => tracing::error!(%recording, %error, "a recording's part of the spool is left out"),
             }
         }
         Ok(spool)

@@ -175,6 +175,35 @@ fn damage_found_while_reading_leaves_the_inventory() {
 }
 
 #[test]
+fn what_cannot_be_read_keeps_nobody_from_what_is_still_to_be_said() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(filled(dir.path(), ONE, 10));
+    let folder = packet_file(dir.path()).parent().unwrap().to_owned();
+    // A folder in a file's place opens, and fails when it is read.
+    let unreadable = folder.join("0000000000-0000.packets");
+    fs::create_dir(&unreadable).unwrap();
+    let mut spool = Spool::open(dir.path(), RECORDER).unwrap();
+    assert_eq!(spool.inventory(ONE), [range(key(1, 0), 0, 10)]);
+    for n in 10..20 {
+        assert!(spool.append(ONE, &packet(key(1, 0), n)).unwrap());
+    }
+    assert_eq!(spool.read(ONE, range(key(1, 0), 0, 20)).unwrap().len(), 20);
+    assert!(unreadable.exists(), "it stays for somebody who can read it");
+}
+
+#[test]
+fn a_spool_knows_the_newest_run_of_the_program_that_left_something_whosever_recorder_it_is_kept_for() {
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(newest_epoch(&dir.path().join("not there")).unwrap(), None);
+    for (recorder, recording, epoch) in [(RECORDER, ONE, 3), ([8; 16], TWO, 12), (RECORDER, TWO, 9)] {
+        let mut spool = Spool::open(dir.path(), recorder).unwrap();
+        spool.append(recording, &packet(key(epoch, 0), 0)).unwrap();
+    }
+    fs::write(packet_file(dir.path()).with_file_name("99-notes.txt"), b"none of ours").unwrap();
+    assert_eq!(newest_epoch(dir.path()).unwrap(), Some(WakeEpoch(12)));
+}
+
+#[test]
 fn what_is_overdue_is_named_and_kept() {
     let dir = tempfile::tempdir().unwrap();
     let nothing = overdue(&dir.path().join("not there"), &Limits::default(), 0, |_| false).unwrap();

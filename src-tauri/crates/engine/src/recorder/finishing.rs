@@ -91,7 +91,8 @@ impl RecorderEnd {
             Err(FinalizeFailure::Failed(reason)) => {
                 self.finalizing.remove(&recording);
                 self.late.remove(&recording);
-                let hint = "its audio is kept in the data folder; make room there and start the host again".to_owned();
+                let hint =
+                    "its audio is kept in the data folder; mend what is said here and start the host again".to_owned();
                 self.room(RoomInput::Failed { recording, reason, hint });
             }
         }

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use roomtone_packets::{Interval, IntervalEdge, Record};
+use roomtone_packets::{Arrival, Interval, IntervalEdge, Record, SenderReport};
 use roomtone_protocol::ClockNs;
 use roomtone_recorder::{Journal, JournalError};
 use roomtone_session::Continued;
@@ -41,6 +41,11 @@ impl GoingOn {
                     // Measured once a second with everybody who is there: the journal's own sign of life.
                     last_there = last_there.max(exchange.t3);
                     records.push(Record::ClockExchange(exchange));
+                }
+                // As often with those who cannot be asked.
+                Record::Arrival(Arrival { at, .. }) | Record::Report(SenderReport { at, .. }) => {
+                    last_there = last_there.max(at);
+                    records.push(record);
                 }
                 Record::Segment(_) | Record::Anchor(_) | Record::MapStretch(_) | Record::Muted(_) => {
                     records.push(record);

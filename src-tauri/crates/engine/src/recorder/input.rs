@@ -87,6 +87,30 @@ pub enum Input {
         /// The packet.
         opus: Vec<u8>,
     },
+    /// The same of somebody who cannot be asked for their clock, and when it came.
+    Heard {
+        /// Whose.
+        from: ParticipantId,
+        /// RTP timestamp, as above.
+        timestamp: u32,
+        /// The packet.
+        opus: Vec<u8>,
+        /// On this run's own clock.
+        at: ClockNs,
+    },
+    /// What the RTP sender of somebody who cannot be asked says of their clock.
+    Report {
+        /// Whose.
+        from: ParticipantId,
+        /// RTP timestamp, as above.
+        timestamp: u32,
+        /// Their clock at that sample.
+        sent: ClockNs,
+        /// When it came, on this run's own clock.
+        at: ClockNs,
+        /// What a datagram took there and back a moment ago, in nanoseconds; None if that is not known.
+        round_trip_ns: Option<u64>,
+    },
     /// Records that were asked for, whole, as `roomtone-packets` frames them.
     Bulk {
         /// Whose.

@@ -4,6 +4,7 @@
 mod finishing;
 mod found;
 mod going_on;
+mod hearing;
 mod input;
 mod output;
 mod placement;
@@ -13,6 +14,7 @@ mod take;
 mod taking;
 mod telling;
 mod track;
+mod watching;
 
 #[cfg(test)]
 mod tests;
@@ -88,6 +90,8 @@ pub struct RecorderEnd {
     lines: Vec<RecordingLine>,
     /// When open takes are looked at next.
     step_at: ClockNs,
+    /// When it is looked next at what they lack.
+    watch_at: ClockNs,
     ending: Option<Ending>,
     outputs: VecDeque<Output>,
 }
@@ -129,6 +133,7 @@ impl RecorderEnd {
             generation: 0,
             lines: Vec::new(),
             step_at: now.clock,
+            watch_at: now.clock,
             ending: None,
             outputs: VecDeque::new(),
         }
@@ -190,6 +195,10 @@ impl RecorderEnd {
             Input::Message { from, message } => self.message(desk, from, message),
             Input::Request { from, id, based_on, command, fresh } => self.request(from, id, based_on, command, fresh),
             Input::Media { from, timestamp, opus } => self.media(desk, from, timestamp, opus),
+            Input::Heard { from, timestamp, opus, at } => self.heard(desk, from, timestamp, opus, at),
+            Input::Report { from, timestamp, sent, at, round_trip_ns } => {
+                self.report(desk, from, (timestamp, sent), at, round_trip_ns);
+            }
             Input::Bulk { from, records } => self.bulk(desk, from, &records),
             Input::Exchange { from, exchange } if self.placing.is_some() => self.measure(desk, from, exchange),
             Input::Exchange { from, exchange } => self.exchange(desk, from, exchange),
@@ -357,6 +366,7 @@ impl RecorderEnd {
         }
         self.takes.values_mut().for_each(|take| take.catch_up(desk));
         self.ask_for_missing();
+        self.watch();
         let links = &self.links;
         let ending = self.ending.is_some();
         let placed = self.placing.is_none();

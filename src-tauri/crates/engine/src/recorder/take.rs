@@ -7,6 +7,7 @@ use roomtone_protocol::{ClockNs, ParticipantId, RecordingId, SegmentKey};
 use roomtone_recorder::{Backfill, RecordingHeader};
 
 use super::Desk;
+use super::watching::Watched;
 
 /// How long after Stop the recorder waits for somebody who is connected and still sends what is missing: 30 s. Back-fill
 /// then brings a quarter of an hour of outage, and people do not wait for their file without being told why. What comes
@@ -83,6 +84,7 @@ pub(super) struct TakeTrack {
     pub(super) left: bool,
     /// The journal holds the participant's own word that nothing more will come.
     pub(super) vouched: bool,
+    pub(super) watched: Watched,
 }
 
 /// An instant of a recording as it was told, on the participant's clock.
@@ -166,7 +168,7 @@ impl OpenTake {
         let Some(repair) = &self.repair else { return true };
         match record {
             Record::MapStretch(map) => repair.same_clock && !repair.mapped.contains(&(participant, map.segment)),
-            Record::ClockExchange(_) => repair.same_clock,
+            Record::ClockExchange(_) | Record::Arrival(_) | Record::Report(_) => repair.same_clock,
             _ => true,
         }
     }

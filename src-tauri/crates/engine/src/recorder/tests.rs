@@ -1,6 +1,8 @@
 mod boot;
+mod hearing;
 mod presence;
 mod repair;
+mod watching;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use roomtone_packets::{ClockExchange, Coverage, MutedFrom, Packet, PersonLeft, Record, Scanned, Scanner};
+use roomtone_packets::{ClockExchange, Coverage, MapStretch, MutedFrom, Packet, PersonLeft, Record, Scanned, Scanner};
 use roomtone_protocol::channel::{Alarm, Anchor, Command, Inventory, Peer, Segment, ToParticipant, ToRecorder};
 use roomtone_protocol::state::RecordingState;
 use roomtone_protocol::{CommandId, ParticipantId, RecordingId, SampleIndex, SegmentKey};
-use roomtone_recorder::{BackfillInput, TrackClock, packet_samples};
+use roomtone_recorder::{Arrivals, BackfillInput, TrackClock, packet_samples};
 use roomtone_session::{Caller, Input as RoomInput};
 
 use super::take::Line;
@@ -28,12 +28,14 @@ pub(super) struct Track {
     pub(super) segments: Vec<Segment>,
     /// The newest of each segment.
     anchors: BTreeMap<SegmentKey, Anchor>,
-    exchanges: VecDeque<ClockExchange>,
+    /// The last measurements of their clock.
+    measured: VecDeque<Record>,
+    pub(super) arrivals: Arrivals,
     /// The last edge: who is muted when a recording begins is muted in it.
     mute: Option<MutedFrom>,
     /// The last goodbye: whoever said it before a recording and comes back during it did not crash.
     pub(super) left: Option<PersonLeft>,
-    /// Exchanges seen on the link that is up: with the first one instants can be told on the participant's clock.
+    /// Measurements of their clock on the link that is up: with the first one instants can be told on it.
     compared: u32,
     /// Recordings that take nothing any more, as the link that is up was told. Its answer is an inventory, which must not
     /// be answered in the same way for ever.
@@ -44,8 +46,8 @@ pub(super) struct Track {
 /// recording that began just now is told with them. Eight come within half a second, the others within eight.
 const SETTLING: u32 = 16;
 
-/// Raw exchanges that a journal of a new recording is told; older ones say nothing about it.
-const EXCHANGES_KEPT: usize = 64;
+/// Raw measurements that a journal of a new recording is told; older ones say nothing about it.
+const MEASURED_KEPT: usize = 64;
 
 impl Track {
     pub(super) fn link_changed(&mut self) {
@@ -60,12 +62,7 @@ impl Track {
         let mute = self.mute.map(Record::Muted);
         // All that is decided: two recordings of one track agree about every sample at their seam.
         let stretches = self.clock.stretches().copied().map(Record::MapStretch);
-        segments
-            .chain(stretches)
-            .chain(anchors)
-            .chain(mute)
-            .chain(self.exchanges.iter().copied().map(Record::ClockExchange))
-            .collect()
+        segments.chain(stretches).chain(anchors).chain(mute).chain(self.measured.iter().cloned()).collect()
     }
 
     /// What the journal of a recording that goes on kept of the track.
@@ -74,7 +71,7 @@ impl Track {
         match record {
             Record::Segment(segment) if !self.segments.contains(segment) => self.segments.push(segment.clone()),
             Record::Anchor(anchor) => drop(self.anchors.insert(anchor.segment, *anchor)),
-            Record::ClockExchange(exchange) => self.keep(*exchange),
+            Record::ClockExchange(_) | Record::Arrival(_) | Record::Report(_) => self.keep(record.clone()),
             Record::Muted(edge) => self.mute = Some(*edge),
             _ => {}
         }
@@ -98,27 +95,34 @@ impl Track {
         into.is_some_and(|into| into.is_multiple_of(u64::from(samples)))
     }
 
-    fn compare(&mut self, exchange: ClockExchange) {
-        self.clock.on_exchange(&exchange);
+    /// Takes a measurement of their clock, and says what it decides.
+    fn compare(&mut self, measurement: &Record) -> Vec<MapStretch> {
+        self.clock.restore(measurement);
         self.compared = self.compared.saturating_add(1);
-        self.keep(exchange);
+        self.keep(measurement.clone());
+        self.clock.decide()
     }
 
-    fn keep(&mut self, exchange: ClockExchange) {
-        if self.exchanges.len() == EXCHANGES_KEPT {
-            self.exchanges.pop_front();
+    fn keep(&mut self, measurement: Record) {
+        if self.measured.len() == MEASURED_KEPT {
+            self.measured.pop_front();
         }
-        self.exchanges.push_back(exchange);
+        self.measured.push_back(measurement);
+    }
+
+    /// Where a live packet belongs, whose RTP timestamp this is.
+    pub(super) fn place(&self, timestamp: u32, opus: &[u8]) -> Option<(SegmentKey, SampleIndex, u16)> {
+        let (segment, index) = self.clock.extend(timestamp)?;
+        let samples = packet_samples(opus)?;
+        self.may_hold(segment, index, samples).then_some((segment, index, samples))
     }
 }
 
 impl RecorderEnd {
     pub(super) fn media(&mut self, desk: &mut dyn Desk, participant: ParticipantId, timestamp: u32, opus: Vec<u8>) {
-        let place = self.tracks.get(&participant).and_then(|track| track.clock.extend(timestamp));
+        let place = self.tracks.get(&participant).and_then(|track| track.place(timestamp, &opus));
         // Without a segment to belong to, the packet is asked for again once its segment is known.
-        if let (Some((segment, index)), Some(samples)) = (place, packet_samples(&opus))
-            && self.tracks.get(&participant).is_some_and(|track| track.may_hold(segment, index, samples))
-        {
+        if let Some((segment, index, samples)) = place {
             self.received(desk, participant, Packet { segment, index, samples, opus }, true);
         }
     }
@@ -136,13 +140,14 @@ impl RecorderEnd {
     /// Both clocks were compared. `exchange` is on this run's own clock.
     pub(super) fn exchange(&mut self, desk: &mut dyn Desk, participant: ParticipantId, exchange: ClockExchange) {
         let [t0, t3] = [exchange.t0, exchange.t3].map(|at| self.placement.on_timeline(at));
-        let exchange = ClockExchange { t0, t3, ..exchange };
-        let mut decided = Vec::new();
-        if let Some(track) = self.tracks.get_mut(&participant) {
-            track.compare(exchange);
-            decided = track.clock.decide();
-        }
-        self.journal_track(desk, participant, &Record::ClockExchange(exchange));
+        self.measured(desk, participant, &Record::ClockExchange(ClockExchange { t0, t3, ..exchange }));
+    }
+
+    /// Somebody's clock was measured, on the timeline.
+    pub(super) fn measured(&mut self, desk: &mut dyn Desk, participant: ParticipantId, measurement: &Record) {
+        let track = self.tracks.get_mut(&participant);
+        let decided = track.map(|track| track.compare(measurement)).unwrap_or_default();
+        self.journal_track(desk, participant, measurement);
         for stretch in decided {
             self.journal_track(desk, participant, &Record::MapStretch(stretch));
         }
@@ -208,6 +213,7 @@ impl RecorderEnd {
             if desk.append(take.recording, participant, Record::Packet(packet.clone())) {
                 track.received.insert(range);
                 track.left = false;
+                track.watched.heard(now);
                 Self::note_repaired(take, now);
             }
         }
@@ -225,6 +231,7 @@ impl RecorderEnd {
             Self::vouched(desk, take, participant, &inventory);
         }
         let Some(track) = take.tracks.get_mut(&participant) else { return };
+        track.watched.heard(self.now.clock);
         track.backfill.handle(BackfillInput::Inventory(inventory));
         if track.safe() {
             let ranges = track.durable.iter().collect();

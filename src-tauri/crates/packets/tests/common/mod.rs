@@ -2,8 +2,8 @@
 #![allow(dead_code, reason = "every test uses its part")]
 
 use roomtone_packets::{
-    ChannelGiven, ClockExchange, Described, EpochStart, Interval, IntervalEdge, MapStretch, MarkerSet, MutedFrom,
-    NameGiven, Packet, PersonLeft, Record,
+    Arrival, ChannelGiven, ClockExchange, Described, EpochStart, Interval, IntervalEdge, MapStretch, MarkerSet,
+    MutedFrom, NameGiven, Packet, PersonLeft, Record, SenderReport,
 };
 use roomtone_protocol::channel::{Anchor, Hole, Inventory, Segment};
 use roomtone_protocol::metadata::GapCause;
@@ -110,6 +110,17 @@ pub(crate) fn every_kind() -> Vec<(&'static str, Record)> {
         (
             "15-described",
             Record::Described(Described { title: Some("Pilot „2“".to_owned()), notes: Some("a\nb".to_owned()) }),
+        ),
+        ("16-arrival", Record::Arrival(Arrival { segment, end: SampleIndex(48_960), at: ClockNs(1_020_000_007) })),
+        (
+            "17-sender-report",
+            Record::Report(SenderReport {
+                segment,
+                index: SampleIndex(52_000),
+                sent: ClockNs(1_763_700_000_000_000_000),
+                at: ClockNs(1_100_000_000),
+                round_trip_ns: Some(24_000_000),
+            }),
         ),
     ]
 }

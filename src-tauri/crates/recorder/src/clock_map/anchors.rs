@@ -59,17 +59,28 @@ impl Anchors {
         self.drift.expect(rate);
     }
 
-    /// Takes an anchor, as what it lies behind the segment's own statement at a rate of exactly one.
-    pub(super) fn take(&mut self, anchor: &Anchor) {
-        let Some(samples) = anchor.index.0.checked_sub(self.first.0) else { return };
+    /// Takes an anchor, as what it lies behind the segment's own statement at a rate of exactly one; false if that is
+    /// further than any device brings it.
+    pub(super) fn take(&mut self, anchor: &Anchor) -> bool {
+        let Some(samples) = anchor.index.0.checked_sub(self.first.0) else { return false };
         let nominal = i128::from(samples) * 1_000_000_000 / i128::from(SAMPLE_RATE);
         let deviation = i128::from(anchor.at.0) - i128::from(self.captured_at.0) - nominal;
         let (at, value) = (self.seconds(anchor.index), deviation as f64 / 1e3);
         if value.abs() > MOST_JITTER_US + at * MOST_SKEW_US_A_SECOND {
-            return;
+            return false;
         }
         self.newest = self.newest.max(anchor.index);
         self.drift.take(Reading { at, value, trip: 0.0 });
+        true
+    }
+
+    /// Takes an anchor that somebody else measured than who stated the segment: from now on only those count.
+    pub(super) fn take_report(&mut self, anchor: &Anchor) -> bool {
+        let possible = self.take(anchor);
+        if possible && anchor.index > self.first {
+            self.drift.withdraw(0.0);
+        }
+        possible
     }
 
     /// What is known at a sample, given in seconds since the first one.

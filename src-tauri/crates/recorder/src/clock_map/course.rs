@@ -116,6 +116,13 @@ impl Course {
         self.saw(self.anchors.newest());
     }
 
+    /// Takes an anchor from a sender report; false if it cannot be one of this segment.
+    pub(super) fn take_report(&mut self, anchor: &Anchor) -> bool {
+        let possible = self.anchors.take_report(anchor);
+        self.saw(self.anchors.newest());
+        possible
+    }
+
     /// How fast the device runs, if this is it as well: it hardly changes from one time that it is opened to the next.
     pub(super) fn rate_of(&self, other: &Self) -> Option<Rate> {
         let rate = self.rate.filter(|_| self.device == other.device && !self.device.name.is_empty())?;

@@ -90,6 +90,13 @@ impl Drift {
         }
     }
 
+    /// The first reading was none, if it was made at this time and is not used up.
+    pub(super) fn withdraw(&mut self, at: f64) {
+        if self.waiting.front().is_some_and(|reading| reading.at == at) {
+            self.waiting.pop_front();
+        }
+    }
+
     /// Time of the newest reading.
     pub(super) fn newest(&self) -> Option<f64> {
         self.waiting.back().map(|reading| reading.at).or(self.state.map(|state| state.at))

@@ -10,27 +10,34 @@
 //! Offset  --+             and how sure that is
 //! ```
 //!
+//! Who cannot be asked for their clock is listened to: sender reports are anchors, and what comes, came after it was sent.
+//!
 //! A map is decided piece by piece, some 17 s of sound behind the newest measurement (its beginning: a minute), and never revised: what is
 //! rendered stays as it is, two recordings of one continuous track agree about every sample, and the second begins
 //! exactly where the first ended.
 
 mod across;
 mod anchors;
+mod arrivals;
 mod course;
 mod drift;
+mod envelope;
+mod heard;
 mod offset;
 mod place;
 mod state;
 
 use std::collections::BTreeMap;
 
-use roomtone_packets::{ClockExchange, MapStretch, Record};
+use roomtone_packets::{Arrival, ClockExchange, MapStretch, Record, SenderReport};
 use roomtone_protocol::channel::{Anchor, Segment};
 use roomtone_protocol::{ClockNs, SampleIndex, SegmentKey, WakeEpoch};
 
 use crate::timeline::TimelineFrame;
 pub use across::Across;
+pub use arrivals::Arrivals;
 use course::{Course, Expected};
+use heard::{Heard, Hearing};
 use offset::Offset;
 use state::Rate;
 
@@ -41,9 +48,11 @@ pub(crate) const NODE_SAMPLES: u64 = course::STEP;
 #[derive(Debug, Clone, Default)]
 pub struct TrackClock {
     epochs: BTreeMap<WakeEpoch, Offset>,
+    /// What is heard of those who cannot be asked.
+    heard: BTreeMap<WakeEpoch, Hearing>,
     courses: BTreeMap<SegmentKey, Course>,
-    /// First samples by segment; what [`Self::extend`] searches.
-    firsts: BTreeMap<SegmentKey, SampleIndex>,
+    /// As they were announced; what [`Self::extend`] searches.
+    segments: BTreeMap<SegmentKey, Segment>,
     /// The newest sample known of each epoch.
     newest: BTreeMap<WakeEpoch, SampleIndex>,
     /// In order of samples.
@@ -54,7 +63,7 @@ impl TrackClock {
     /// A segment began; participants say it again on every new link.
     pub fn on_segment(&mut self, segment: &Segment) {
         self.courses.entry(segment.segment).or_insert_with(|| Course::new(segment));
-        self.firsts.entry(segment.segment).or_insert(segment.first);
+        self.segments.entry(segment.segment).or_insert_with(|| segment.clone());
         self.saw(segment.segment.epoch, segment.first);
     }
 
@@ -71,12 +80,54 @@ impl TrackClock {
         self.epochs.entry(exchange.epoch).or_default().take(exchange);
     }
 
+    /// A packet came, the least late one of its second ([`Arrivals`]), from somebody who is not asked for their clock.
+    pub fn on_arrival(&mut self, arrival: &Arrival) {
+        let epoch = arrival.segment.epoch;
+        let Some(segment) = self.segments.get(&arrival.segment).filter(|_| self.may_hear(epoch)) else { return };
+        let Some(course) = self.courses.get_mut(&arrival.segment) else { return };
+        let heard = self.heard.entry(epoch).or_default().arrival(segment, arrival);
+        course.saw(arrival.end);
+        if let Some(&Heard { sent: at, by_report: false, .. }) = heard.last() {
+            // Its samples are all the clock that there is.
+            course.take(&Anchor { segment: arrival.segment, index: arrival.end, at });
+        }
+        self.hear(epoch, &heard);
+        self.saw(epoch, arrival.end);
+    }
+
+    /// A sender report came from somebody who is not asked for their clock.
+    pub fn on_report(&mut self, report: &SenderReport) {
+        let (key, epoch) = (report.segment, report.segment.epoch);
+        let may_hear = self.may_hear(epoch);
+        let (Some(segment), Some(course)) = (self.segments.get(&key), self.courses.get_mut(&key)) else { return };
+        let anchor = Anchor { segment: key, index: report.index, at: report.sent };
+        if may_hear && course.take_report(&anchor) {
+            let heard = self.heard.entry(epoch).or_default().report(segment, report);
+            self.hear(epoch, &heard);
+            self.saw(epoch, report.index);
+        }
+    }
+
+    /// Whether somebody's clock is not asked for: if it is, that is better.
+    fn may_hear(&self, epoch: WakeEpoch) -> bool {
+        self.epochs.get(&epoch).is_none_or(Offset::is_heard)
+    }
+
+    fn hear(&mut self, epoch: WakeEpoch, heard: &[Heard]) {
+        if !heard.is_empty() {
+            let offset = self.epochs.entry(epoch).or_default();
+            heard.iter().for_each(|heard| offset.hear(heard));
+        }
+    }
+
     /// What a journal kept: rebuilds the clock after a restart of the recorder. Decisions stay decided.
     pub fn restore(&mut self, record: &Record) {
         match record {
             Record::Segment(segment) => self.on_segment(segment),
             Record::Anchor(anchor) => self.on_anchor(anchor),
             Record::ClockExchange(exchange) => self.on_exchange(exchange),
+            Record::Arrival(arrival) => self.on_arrival(arrival),
+            Record::Report(report) => self.on_report(report),
             Record::MapStretch(stretch) => {
                 let known = self.decided.entry(stretch.segment).or_default();
                 // Decided once: what came first holds.
@@ -111,8 +162,8 @@ impl TrackClock {
         // The difference of the low halves, taken as signed, is right up to 12 hours either way (RFC 3550, A.1).
         let ahead = rtp.wrapping_sub(newest.0 as u32).cast_signed();
         let index = SampleIndex(newest.0.checked_add_signed(i64::from(ahead))?);
-        let of_epoch = self.firsts.iter().rev().take_while(|(key, _)| key.epoch == epoch);
-        let (&segment, _) = of_epoch.into_iter().find(|(_, first)| **first <= index)?;
+        let of_epoch = self.segments.iter().rev().take_while(|(key, _)| key.epoch == epoch);
+        let (&segment, _) = of_epoch.into_iter().find(|(_, segment)| segment.first <= index)?;
         Some((segment, index))
     }
 
@@ -173,6 +224,8 @@ impl TrackClock {
     ///
     /// A segment without any exchange in its epoch stays without a map.
     pub fn conclude(&mut self, until: Option<ClockNs>) -> Vec<MapStretch> {
+        let waited: Vec<_> = self.heard.iter_mut().map(|(&epoch, hearing)| (epoch, hearing.waited())).collect();
+        waited.iter().for_each(|(epoch, heard)| self.hear(*epoch, heard));
         let until = until.map(TimelineFrame::at);
         self.each(|_, course, known, offset| course.conclude(known, offset, until))
     }

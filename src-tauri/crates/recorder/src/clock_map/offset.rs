@@ -1,9 +1,13 @@
-//! How far a participant's clock is from the recorder's, from four-timestamp exchanges.
+//! How far a participant's clock is from the recorder's: from four-timestamp exchanges, or, where it cannot be asked for,
+//! from what came and when.
 
 use roomtone_packets::ClockExchange;
 use roomtone_protocol::ClockNs;
 
 use super::drift::{Drift, Fit, Reading, Tails};
+use super::envelope::Envelope;
+use super::heard::Heard;
+use super::state::Rate;
 
 /// What a measurement without any queue is off, in microseconds: about what timers and thread switches add on a machine
 /// that is not overloaded.
@@ -11,6 +15,18 @@ const FLOOR_US: f64 = 50.0;
 
 /// Queues fill in both directions.
 const TAILS: Tails = Tails { above: 3.0, below: 3.0 };
+
+/// What an arrival is off that nothing delayed, in microseconds: both ends' threads, and the sender's encoder.
+const HEARD_FLOOR_US: f64 = 200.0;
+
+/// Nothing comes before it was sent.
+const HEARD_TAILS: Tails = Tails { above: 2.0, below: 4.0 };
+
+/// How far two computers' clocks run apart at most, in parts per million: quartz keeps within a hundred.
+pub(super) const CLOCK_PPM: f64 = 200.0;
+
+/// The same for a microphone against the recorder's clock, twice what any is off.
+const DEVICE_PPM: f64 = 2_400.0;
 
 /// How long the least round trip holds, in seconds: a path that has changed for good is believed after five to ten
 /// minutes.
@@ -25,9 +41,27 @@ pub(super) struct Offset {
     /// The first exchange: participant's clock, and what it takes to the recorder's. Everything else counts from there.
     origin: Option<(i64, i64)>,
     drift: Drift,
-    least: Least,
+    way: Way,
     /// Asked and answered at one instant: both ends run in one program, and there is only one clock.
     one_clock: bool,
+}
+
+/// What it is measured by.
+#[derive(Debug, Clone)]
+enum Way {
+    /// Questions and answers; of what a round trip takes when nothing waits.
+    Asked(Least),
+    /// Arrivals alone.
+    Heard(Hearsay),
+}
+
+#[derive(Debug, Clone, Default)]
+struct Hearsay {
+    envelope: Envelope,
+    /// The newest round trip of their path, in microseconds.
+    trip: f64,
+    /// How far the clocks may run apart, in parts per million.
+    most_ppm: f64,
 }
 
 /// The least round trips of the current period and of the one before, in microseconds.
@@ -64,7 +98,7 @@ impl OffsetFit {
 
 impl Default for Offset {
     fn default() -> Self {
-        Self { origin: None, drift: Drift::new(TAILS), least: Least::default(), one_clock: false }
+        Self { origin: None, drift: Drift::new(TAILS), way: Way::Asked(Least::default()), one_clock: false }
     }
 }
 
@@ -78,6 +112,10 @@ impl Offset {
         }
         let (at, offset) = ((t1 + t2) / 2, (t0 + t3 - t1 - t2) / 2);
         let (Ok(at), Ok(offset)) = (i64::try_from(at), i64::try_from(offset)) else { return };
+        // Who can be asked need not be listened to.
+        if self.is_heard() {
+            *self = Self::default();
+        }
         self.one_clock |= asked == 0;
         let (_, first) = *self.origin.get_or_insert((at, offset));
         let reading = Reading {
@@ -86,6 +124,32 @@ impl Offset {
             trip: (asked - answered) as f64 / 1e3,
         };
         self.drift.take(reading);
+    }
+
+    /// Takes what came from somebody who cannot be asked. It is placed as if half of a round trip had brought it.
+    pub(super) fn hear(&mut self, heard: &Heard) {
+        let way_ns = i64::try_from(heard.round_trip_ns / 2).unwrap_or(i64::MAX);
+        let Some(offset) = heard.at.0.checked_sub(heard.sent.0).and_then(|late| late.checked_sub(way_ns)) else {
+            return;
+        };
+        let trip = heard.round_trip_ns as f64 / 1e3;
+        if self.origin.is_none() {
+            *self = Self { drift: Drift::new(HEARD_TAILS), way: Way::Heard(Hearsay::default()), ..Self::default() };
+            if heard.by_report {
+                self.drift.expect(Rate { skew: 0.0, error: CLOCK_PPM / 2.0 });
+            }
+        }
+        let Way::Heard(hearsay) = &mut self.way else { return };
+        hearsay.trip = trip;
+        hearsay.most_ppm = if heard.by_report { CLOCK_PPM } else { DEVICE_PPM };
+        let (_, first) = *self.origin.get_or_insert((heard.sent.0, offset));
+        let value = (i128::from(offset) - i128::from(first)) as f64 / 1e3;
+        self.drift.take(Reading { at: self.seconds(heard.sent), value, trip });
+    }
+
+    /// Whether arrivals are all that it is measured by.
+    pub(super) fn is_heard(&self) -> bool {
+        matches!(self.way, Way::Heard(..))
     }
 
     /// Recorder's clock minus participant's at an instant of the participant's clock, in nanoseconds.
@@ -100,28 +164,47 @@ impl Offset {
     }
 
     /// What is known at an instant, in seconds since the first exchange. None before that.
-    ///
+    pub(super) fn fit(&self, at: f64) -> Option<OffsetFit> {
+        match &self.way {
+            _ if self.one_clock => Some(OffsetFit { fit: Fit::certain(at), spread: 0.0, bias: 0.0, asymmetry: 0.0 }),
+            Way::Asked(least) => self.asked(at, least),
+            Way::Heard(hearsay) => self.heard(at, hearsay),
+        }
+    }
+
     /// Queues only ever lengthen one way or the other, by at most the round trip's excess over a path that is empty; half
     /// of that is the error that they can bring, and so a measurement's standard deviation.
-    pub(super) fn fit(&self, at: f64) -> Option<OffsetFit> {
-        if self.one_clock {
-            return Some(OffsetFit { fit: Fit::certain(at), spread: 0.0, bias: 0.0, asymmetry: 0.0 });
-        }
-        let mut trips = self.least.value();
+    fn asked(&self, at: f64, least: &Least) -> Option<OffsetFit> {
+        let mut trips = least.value();
         self.drift.window(at).for_each(|reading| trips.take(reading.trip));
         let (least, empty) = (trips.0[0], trips.empty());
         let excess = |reading: &Reading| (reading.trip - empty).max(0.0) / 2.0;
         let fit = self.drift.fit(at, |reading| FLOOR_US + excess(reading))?;
-        let spread = fit.weighted(fit.deviations().iter().map(|deviation| deviation.powi(2))).unwrap_or(0.0).sqrt();
         let bias = fit.weighted(self.drift.window(at).map(excess)).unwrap_or(0.0);
         let asymmetry = if least.is_finite() { least / 2.0 } else { 0.0 };
-        Some(OffsetFit { fit, spread, bias, asymmetry })
+        Some(OffsetFit { spread: spread(&fit), fit, bias, asymmetry })
+    }
+
+    /// How far above the line under all of them an arrival lies is what it waited, and so its standard deviation. What
+    /// the path itself takes is not seen: half of a round trip is taken for it, and may be wrong by as much.
+    fn heard(&self, at: f64, hearsay: &Hearsay) -> Option<OffsetFit> {
+        let line = hearsay.envelope.line(self.drift.window(at), hearsay.most_ppm);
+        let excess = |reading: &Reading| line.map_or(0.0, |line| line.excess(reading));
+        let mut fit = self.drift.fit(at, |reading| HEARD_FLOOR_US + excess(reading))?;
+        // What looks faster is a queue, and the map must not bend with it; corrections reach as far again.
+        fit.state.skew = fit.state.skew.clamp(-hearsay.most_ppm / 2.0, hearsay.most_ppm / 2.0);
+        let bias = fit.weighted(self.drift.window(at).map(excess)).unwrap_or(0.0);
+        let trip = fit.weighted(self.drift.window(at).map(|reading| reading.trip)).unwrap_or(hearsay.trip);
+        Some(OffsetFit { spread: spread(&fit), fit, bias, asymmetry: trip / 2.0 })
     }
 
     /// Uses up what was measured until an instant, as in a fit that was made there.
     pub(super) fn settle(&mut self, at: f64, fit: &OffsetFit) {
         for reading in self.drift.window(at).take_while(|reading| reading.at <= at) {
-            self.least.take(reading);
+            match &mut self.way {
+                Way::Asked(least) => least.take(reading),
+                Way::Heard(hearsay) => hearsay.envelope.take(reading),
+            }
         }
         self.drift.settle(at, &fit.fit);
     }
@@ -150,6 +233,11 @@ impl Offset {
     pub(super) fn next_after(&self, at: f64) -> Option<f64> {
         self.drift.next_after(at).filter(|_| !self.one_clock)
     }
+}
+
+/// Weighted root mean square of what readings lie off, in microseconds.
+fn spread(fit: &Fit) -> f64 {
+    fit.weighted(fit.deviations().iter().map(|deviation| deviation.powi(2))).unwrap_or(0.0).sqrt()
 }
 
 impl Default for Least {

@@ -3,7 +3,7 @@
 use roomtone_protocol::{ClockNs, SAMPLE_RATE, SampleIndex};
 
 use super::anchors::{Anchors, AnchorsFit};
-use super::offset::{DOUBTED, Offset, OffsetFit};
+use super::offset::{CLOCK_PPM, DOUBTED, Offset, OffsetFit};
 use super::state::Rate;
 use crate::stretch::ONE;
 use crate::timeline::TimelineFrame;
@@ -21,9 +21,6 @@ const FEW: f64 = 4.0;
 
 /// A skew that is not looked at before it has had an effect, in parts per million.
 const UNSEEN_SKEW_PPM: f64 = 5.0;
-
-/// How far the clocks of two computers run apart at most, in parts per million: quartz keeps within a hundred.
-const MOST_CLOCK_PPM: f64 = 200.0;
 
 /// Frames that no clock is off, whoever says so: 600 years. Fixed point holds them.
 const MOST_FRAMES: f64 = 1e15;
@@ -113,7 +110,7 @@ impl Place {
         let doubt = (SIGNIFICANT_SKEW * self.skew_error).max(2.0 * self.bias / seconds);
         // Beside its own computer's clock a device is measured without any path between them.
         let Rate { skew, error } = self.device();
-        self.skew.abs() > doubt.max(UNSEEN_SKEW_PPM) || skew.abs() > SIGNIFICANT_SKEW * error + MOST_CLOCK_PPM
+        self.skew.abs() > doubt.max(UNSEEN_SKEW_PPM) || skew.abs() > SIGNIFICANT_SKEW * error + CLOCK_PPM
     }
 
     /// Spread of the measurements, in nanoseconds.

@@ -1,4 +1,5 @@
 mod exactness;
+mod hearing;
 mod instants;
 
 use proptest::prelude::*;

@@ -2,7 +2,7 @@
 
 use roomtone_packets::MapStretch;
 use roomtone_protocol::SAMPLE_RATE;
-use roomtone_protocol::metadata::{Alignment, Channel, Marker, Metadata, Parts, SCHEMA};
+use roomtone_protocol::metadata::{Alignment, Channel, Marker, MeasuredBy, Metadata, Parts, SCHEMA};
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 
@@ -153,6 +153,11 @@ fn alignment(notes: &TrackNotes) -> Alignment {
         skew_ppm: skew,
         residual_us: worst(stretches().map(|stretch| stretch.residual_ns).max()),
         uncertainty_us: worst(stretches().map(|stretch| stretch.uncertainty_ns).max()),
+        measured_by: stretches().next().map(|_| match (notes.report, notes.arrival) {
+            (Some(_), _) => MeasuredBy::SenderReports,
+            (None, Some(_)) => MeasuredBy::Arrivals,
+            (None, None) => MeasuredBy::Exchanges,
+        }),
     }
 }
 

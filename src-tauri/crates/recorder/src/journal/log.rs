@@ -130,15 +130,25 @@ impl Log {
 
     /// Writes one record. After an error the file is closed for good.
     pub(super) fn append(&mut self, record: &Record) -> Result<Place, Unwritten> {
+        self.append_all(&[record]).map(|places| places[0])
+    }
+
+    /// Writes records at once, all or none of them. After an error the file is closed for good.
+    pub(super) fn append_all(&mut self, records: &[&Record]) -> Result<Vec<Place>, Unwritten> {
         if self.open.is_none() {
             self.begin_file().map_err(|error| Unwritten { error, rest_is_durable: false })?;
         }
         let file = u32::try_from(self.files.len() - 1).expect("fewer files than numbers for their names");
         let path = self.files.last().expect("a log that is open has a file");
-        self.scratch.clear();
-        encode(record, &mut self.scratch);
         let open = self.open.as_mut().expect("opened above");
-        let offset = open.length;
+        self.scratch.clear();
+        let mut places = Vec::with_capacity(records.len());
+        for record in records {
+            let before = self.scratch.len();
+            encode(record, &mut self.scratch);
+            let bytes = u32::try_from(self.scratch.len() - before).expect("records are bounded by their framing");
+            places.push(Place { file, offset: open.length + before as u64, bytes });
+        }
         if let Err(error) = open.write(&self.scratch) {
             // A full disk refuses what is new. About what it took before, it can be asked; other failures leave doubt.
             let rest_is_durable = is_full(&error) && open.sync(&self.folder).is_ok();
@@ -146,8 +156,7 @@ impl Log {
             self.open = None;
             return Err(Unwritten { error, rest_is_durable });
         }
-        let bytes = u32::try_from(self.scratch.len()).expect("records are bounded by their framing");
-        Ok(Place { file, offset, bytes })
+        Ok(places)
     }
 
     /// Everything appended is on the disk when this returns. After an error the file is closed for good.

@@ -153,10 +153,19 @@ impl Journal {
     /// What the system said. Packets that were not durable no longer count as covered then ([`Journal::take_forgotten`]);
     /// a note is kept in memory, but for measurements of clocks, and written with the next call, which begins a new file.
     pub fn append(&mut self, participant: ParticipantId, record: &Record) -> Result<bool, JournalError> {
+        self.append_all(participant, std::slice::from_ref(record)).map(|new| new > 0)
+    }
+
+    /// Writes records of a participant's track in one call of the system, all or none of them, as [`Journal::append`] would
+    /// one after the other; how many were written.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn append_all(&mut self, participant: ParticipantId, records: &[Record]) -> Result<usize, JournalError> {
         self.tracks
             .entry(participant)
             .or_insert_with(|| Track::new(self.folder.clone(), self.header.recording, participant))
-            .append(record)
+            .append_all(records)
     }
 
     /// Writes a record that concerns the whole recording at once, unless it stands there already.

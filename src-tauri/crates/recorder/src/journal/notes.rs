@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use roomtone_packets::{Coverage, Described, EpochStart, Interval, MapStretch, MarkerSet, MutedFrom, Record};
+use roomtone_packets::{
+    Arrival, Coverage, Described, EpochStart, Interval, MapStretch, MarkerSet, MutedFrom, Record, SenderReport,
+};
 use roomtone_protocol::channel::{Inventory, Segment};
 use roomtone_protocol::{ClockNs, ParticipantId, SegmentKey};
 
@@ -49,6 +51,8 @@ impl SessionNotes {
             | Record::Retract(_)
             | Record::Inventory(_)
             | Record::Anchor(_)
+            | Record::Arrival(_)
+            | Record::Report(_)
             | Record::Muted(_) => {}
         }
     }
@@ -97,6 +101,8 @@ impl SessionNotes {
             | Record::Retract(_)
             | Record::Inventory(_)
             | Record::Anchor(_)
+            | Record::Arrival(_)
+            | Record::Report(_)
             | Record::Muted(_) => false,
         }
     }
@@ -115,6 +121,10 @@ pub struct TrackNotes {
     pub muted: Vec<MutedFrom>,
     /// What the participant took back.
     pub retracted: Coverage,
+    /// The newest packet whose arrival was noted: their clock was not asked for, but listened to.
+    pub arrival: Option<Arrival>,
+    /// The newest sender report, likewise.
+    pub report: Option<SenderReport>,
 }
 
 impl TrackNotes {
@@ -135,6 +145,8 @@ impl TrackNotes {
             Record::Retract(range) => {
                 self.retracted.insert(range);
             }
+            Record::Arrival(arrival) => self.arrival = Some(arrival),
+            Record::Report(report) => self.report = Some(report),
             // Measurements are wanted only where a clock map is rebuilt, and read from the files then.
             Record::ClockExchange(_) | Record::Anchor(_) => {}
             // Packets are indexed; the rest belongs to the whole recording.
@@ -160,6 +172,8 @@ impl TrackNotes {
             Record::Inventory(inventory) => self.inventory.as_ref() == Some(inventory),
             Record::Muted(muted) => self.muted.last() == Some(muted),
             Record::Retract(range) => self.retracted.covers(*range),
+            Record::Arrival(arrival) => self.arrival.as_ref() == Some(arrival),
+            Record::Report(report) => self.report.as_ref() == Some(report),
             Record::ClockExchange(_)
             | Record::Anchor(_)
             | Record::Packet(_)
@@ -180,6 +194,7 @@ impl TrackNotes {
         let muted = self.muted.iter().copied().map(Record::Muted);
         let retracted = self.retracted.iter().map(Record::Retract);
         let inventory = self.inventory.iter().cloned().map(Record::Inventory);
-        segments.chain(stretches).chain(muted).chain(retracted).chain(inventory).collect()
+        let heard = self.arrival.map(Record::Arrival).into_iter().chain(self.report.map(Record::Report));
+        segments.chain(stretches).chain(muted).chain(retracted).chain(inventory).chain(heard).collect()
     }
 }

@@ -85,29 +85,35 @@ impl Track {
         Ok(Self { log, runs, notes, coverage, durable, unsynced: Coverage::default(), forgot: false })
     }
 
-    /// Writes a record unless it is there already; whether it was new.
-    pub(super) fn append(&mut self, record: &Record) -> Result<bool, JournalError> {
-        if !is_possible(record) {
-            return Ok(false);
+    /// Writes those records at once that are not there already; how many it were.
+    pub(super) fn append_all(&mut self, records: &[Record]) -> Result<usize, JournalError> {
+        let mut fresh = Vec::new();
+        let mut covered = Coverage::default();
+        for record in records.iter().filter(|record| is_possible(record)) {
+            match record {
+                Record::Packet(packet) if self.coverage.covers(packet.range()) || !covered.insert(packet.range()) => {
+                    continue;
+                }
+                Record::Packet(_) => {}
+                note if self.notes.knows(note) => continue,
+                // First, so that it is among the notes that a new file begins with.
+                note => self.notes.take(note.clone()),
+            }
+            fresh.push(record);
         }
-        let range = match record {
-            Record::Packet(packet) if self.coverage.covers(packet.range()) => return Ok(false),
-            Record::Packet(packet) => Some(packet.range()),
-            note if self.notes.knows(note) => return Ok(false),
-            _ => None,
-        };
-        if range.is_none() {
-            // First, so that it is among the notes that a new file begins with.
-            self.notes.take(record.clone());
+        if fresh.is_empty() {
+            return Ok(0);
         }
         self.reopen()?;
-        let place = self.write(record)?;
-        if let Some(range) = range {
-            self.runs.add(place, range);
-            self.coverage.insert(range);
-            self.unsynced.insert(range);
+        let places = self.write(&fresh)?;
+        for (record, place) in fresh.iter().zip(places) {
+            if let Record::Packet(packet) = record {
+                self.runs.add(place, packet.range());
+                self.coverage.insert(packet.range());
+                self.unsynced.insert(packet.range());
+            }
         }
-        Ok(true)
+        Ok(fresh.len())
     }
 
     /// After a failure: all notes once more, in a file that can be written.
@@ -115,14 +121,14 @@ impl Track {
         if self.log.has_failed() {
             self.log.begin_file()?;
             for note in self.notes.records() {
-                self.write(&note)?;
+                self.write(&[&note])?;
             }
         }
         Ok(())
     }
 
-    fn write(&mut self, record: &Record) -> Result<Place, JournalError> {
-        self.log.append(record).map_err(|unwritten| {
+    fn write(&mut self, records: &[&Record]) -> Result<Vec<Place>, JournalError> {
+        self.log.append_all(records).map_err(|unwritten| {
             if unwritten.rest_is_durable {
                 self.keep_unsynced();
             } else {
@@ -205,6 +211,8 @@ fn is_possible(record: &Record) -> bool {
             let holes = inventory.holes.iter().map(|hole| &hole.range);
             inventory.held.iter().chain(holes).all(|range| range.from <= range.to && range.to.0 < MAX_SAMPLE_INDEX)
         }
+        Record::Arrival(arrival) => arrival.end.0 < MAX_SAMPLE_INDEX,
+        Record::Report(report) => report.index.0 < MAX_SAMPLE_INDEX,
         Record::Epoch(_)
         | Record::ClockExchange(_)
         | Record::MapStretch(_)

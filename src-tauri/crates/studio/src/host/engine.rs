@@ -27,6 +27,7 @@ use super::writer::Written;
 use crate::deadline::reached;
 use crate::outbox::Outbox;
 use crate::random;
+use crate::wakeful::Wakeful;
 
 /// Links are looked at one after the other, all within milliseconds: their audio is taken in together.
 const GATHER: Duration = Duration::from_millis(10);
@@ -78,7 +79,8 @@ pub(super) enum Input {
 impl Input {
     /// Whether it may wait for others like it.
     fn is_audio(&self) -> bool {
-        matches!(self, Self::Link { event: LinkEvent::Media { .. } | LinkEvent::Bulk(_), .. })
+        let Self::Link { event, .. } = self else { return false };
+        matches!(event, LinkEvent::Media { .. } | LinkEvent::Heard { .. } | LinkEvent::Bulk(_))
     }
 }
 
@@ -110,6 +112,7 @@ pub(super) struct Parts {
     pub(super) grown: GrownBytes,
     /// Room for the end of a recording on a disk that is full.
     pub(super) reserve: Reserve,
+    pub(super) wakeful: Wakeful,
     pub(super) events: mpsc::Sender<HostEvent>,
     pub(super) inbox: mpsc::Sender<Input>,
 }
@@ -273,6 +276,10 @@ impl Engine {
             },
             LinkEvent::Message(message) => RecorderInput::Message { from, message },
             LinkEvent::Media { timestamp, opus } => RecorderInput::Media { from, timestamp, opus: opus.into() },
+            LinkEvent::Heard { timestamp, opus, at } => RecorderInput::Heard { from, timestamp, opus: opus.into(), at },
+            LinkEvent::Report { timestamp, sent, at, round_trip_ns } => {
+                RecorderInput::Report { from, timestamp, sent, at, round_trip_ns }
+            }
             LinkEvent::Bulk(records) => RecorderInput::Bulk { from, records: records.into() },
             LinkEvent::Exchange(exchange) => RecorderInput::Exchange { from, exchange },
             LinkEvent::Closed => {
@@ -341,6 +348,9 @@ impl Engine {
     }
 
     pub(super) fn tell(&self, event: HostEvent) {
+        if let HostEvent::RecordingState(line) = &event {
+            self.parts.wakeful.saw(line);
+        }
         if let Err(mpsc::error::TrySendError::Full(event)) = self.parts.events.try_send(event) {
             tracing::warn!(?event, "nobody reads the events; one is dropped");
         }

@@ -1,7 +1,7 @@
 //! Files are made from journals and given to the upload queue.
 
 use std::io;
-use std::panic::resume_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -123,7 +123,11 @@ impl Engine {
         let work = self.work(recording, maps);
         let inbox = self.parts.inbox.clone();
         tokio::task::spawn_blocking(move || {
-            let result = closed(&work.folder).and_then(|closed| write_with_reserve(closed, &work));
+            let write = || closed(&work.folder).and_then(|closed| write_with_reserve(closed, &work));
+            // Whoever waits for the file would wait for ever, and so would the end of the program.
+            let result = catch_unwind(AssertUnwindSafe(write)).unwrap_or_else(|_| {
+                Err(WriteError::Failed("its file could not be made because of a mistake in the program".to_owned()))
+            });
             // The engine waits for this before it ends.
             drop(inbox.blocking_send(Input::Finished(Box::new(Finish { recording, result }))));
         });

@@ -115,7 +115,7 @@ fn read_version(folder: &Path, version: Version) -> Option<Metadata> {
 }
 
 /// Whether a later version of Roomtone finished it: then nothing here is touched.
-fn is_newer(folder: &Path) -> bool {
+pub(super) fn is_newer(folder: &Path) -> bool {
     #[derive(Deserialize)]
     struct Versioned {
         schema: u32,
@@ -166,8 +166,8 @@ pub(super) fn all(recordings: &Path) -> io::Result<Vec<(RecordingId, PathBuf)>> 
 pub(super) fn unfinished(recordings: &Path) -> io::Result<Vec<Unfinished>> {
     let mut found = Vec::new();
     for (recording, folder) in all(recordings)? {
-        if is_submitted(&folder) {
-            found.extend(repairing_path(&folder).exists().then_some(Unfinished::Repair(recording)));
+        let submitted = is_submitted(&folder);
+        if submitted && !repairing_path(&folder).exists() {
             continue;
         }
         if is_newer(&folder) {
@@ -175,6 +175,7 @@ pub(super) fn unfinished(recordings: &Path) -> io::Result<Vec<Unfinished>> {
             continue;
         }
         match read_metadata(&folder) {
+            _ if submitted => found.push(Unfinished::Repair(recording)),
             Some(metadata) => found.push(Unfinished::Take(Box::new(metadata))),
             None if journal_path(&folder).is_dir() => found.push(Unfinished::Journal(recording, folder)),
             None => {}
@@ -227,6 +228,11 @@ mod tests {
         fs::write(&first, br#"{"schema":2,"of":"another shape"}"#).unwrap();
         assert_eq!(unfinished(root.path()).unwrap(), []);
         assert_eq!(read_metadata(&folder), None);
+        // Its repair neither: ours would take the place of that version's file, here and in the bucket.
+        mark_submitted(&folder).unwrap();
+        mark_repairing(&folder).unwrap();
+        assert_eq!(unfinished(root.path()).unwrap(), []);
+        fs::remove_file(submitted_path(&folder)).unwrap();
         fs::write(&first, br#"{"schema":1,"id"#).unwrap();
         assert_eq!(unfinished(root.path()).unwrap(), [Unfinished::Journal(id, folder)]);
     }

@@ -31,6 +31,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::bucket;
 use crate::data_dir::{DataDir, Start, io};
 use crate::settings::{BucketChoice, Settings};
+use crate::wakeful::Wakeful;
 use desk::HostDesk;
 use engine::{Engine, Input, Order, Parts, moment, watch_list};
 use take::Ground;
@@ -191,6 +192,7 @@ impl Host {
             recordings,
             grown: ground.bytes,
             reserve,
+            wakeful: Wakeful::new(),
             events,
             inbox: inbox.clone(),
         });

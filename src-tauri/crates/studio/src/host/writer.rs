@@ -1,6 +1,6 @@
 //! The thread that owns the journals: an fsync may take most of a second, and nothing else may wait for it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use roomtone_clock::now;
 use roomtone_disk::{Disk, Reserve};
-use roomtone_packets::{Coverage, Packet, Record};
+use roomtone_packets::{Coverage, Record};
 use roomtone_protocol::{ParticipantId, RecordingId};
 use roomtone_recorder::{Journal, JournalError, RecordingHeader, TakeSettings};
 use tokio::sync::{mpsc, oneshot};
@@ -20,7 +20,8 @@ use super::take::{Ground, Growing};
 /// fit counts as not received and is asked for again.
 const QUEUE: usize = 8_192;
 
-/// What came meanwhile is written together: each packet by itself would wake the thread, which costs about as much as writing it.
+/// What came meanwhile is written together, each track's in one call of the system: each packet by itself would wake the
+/// thread, which costs about as much as writing it.
 /// A program that is killed has that much less, until it is asked for again.
 const GATHER: Duration = Duration::from_millis(20);
 
@@ -81,7 +82,8 @@ impl Writer {
         let (jobs, queue) = sync_channel(QUEUE);
         // Unbounded and yet small: a few messages a track and second.
         let (tell, told) = mpsc::unbounded_channel();
-        let writing = Writing { disk, journals: HashMap::new(), reserve, ground, tell, synced_ns: now().0 };
+        let (journals, gathered) = Default::default();
+        let writing = Writing { disk, journals, gathered, reserve, ground, tell, synced_ns: now().0 };
         let thread = thread::Builder::new().name("journal".into()).spawn(move || writing.run(&queue))?.thread().clone();
         Ok((Self { jobs, thread }, told))
     }
@@ -127,6 +129,8 @@ impl Writer {
 struct Writing {
     disk: Arc<dyn Disk>,
     journals: HashMap<RecordingId, Open>,
+    /// What is to be appended to tracks, in the order in which it came.
+    gathered: BTreeMap<(RecordingId, ParticipantId), Vec<Record>>,
     reserve: Reserve,
     ground: Ground,
     tell: mpsc::UnboundedSender<Written>,
@@ -171,6 +175,7 @@ impl Writing {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             queue.try_iter().for_each(|job| self.work(job));
+            self.write_gathered();
             let now = now().0;
             if u128::try_from(now - self.synced_ns).is_ok_and(|since| since >= SYNC_EVERY.as_nanos()) {
                 self.sync();
@@ -184,17 +189,17 @@ impl Writing {
     }
 
     fn work(&mut self, job: Job) {
+        if !matches!(job, Job::Append { .. }) {
+            self.write_gathered();
+        }
         match job {
             Job::Open { recording, folder, header, take } => self.open(recording, &folder, &header, take),
             Job::Adopt { recording, journal, take } => {
                 let growing = take.and_then(|take| Growing::start(take, &self.ground));
                 self.journals.insert(recording, Open::new(*journal, growing));
             }
-            Job::Append { recording, participant, record: Record::Packet(packet) } => {
-                self.packet(recording, participant, packet);
-            }
             Job::Append { recording, participant, record } => {
-                self.write(recording, |journal| journal.append(participant, &record).map(drop));
+                self.gathered.entry((recording, participant)).or_default().push(record);
             }
             Job::Note { recording, record } => {
                 self.write(recording, |journal| journal.note(&record));
@@ -231,17 +236,30 @@ impl Writing {
         }
     }
 
-    /// Writes a packet. One that cannot be written is dropped and asked for again.
-    fn packet(&mut self, recording: RecordingId, participant: ParticipantId, packet: Packet) {
+    fn write_gathered(&mut self) {
+        for ((recording, participant), records) in std::mem::take(&mut self.gathered) {
+            self.append(recording, participant, records);
+        }
+    }
+
+    /// Writes what belongs to a track. Packets that cannot be written are dropped and asked for again.
+    fn append(&mut self, recording: RecordingId, participant: ParticipantId, mut records: Vec<Record>) {
+        let is_packet = |record: &Record| matches!(record, Record::Packet(_));
+        let packets = records.iter().any(is_packet);
         let rests = self.journals.get(&recording).is_some_and(|open| open.resting);
-        let record = Record::Packet(packet);
-        let written = !rests && self.write(recording, |journal| journal.append(participant, &record).map(drop));
-        if !written && let Some(open) = self.journals.get_mut(&recording) {
+        if rests {
+            records.retain(|record| !is_packet(record));
+        }
+        let written = self.write(recording, |journal| journal.append_all(participant, &records).map(drop));
+        if packets
+            && (rests || !written)
+            && let Some(open) = self.journals.get_mut(&recording)
+        {
             open.dropped.insert(participant);
         }
     }
 
-    /// Writes a record; once more, in another file, if that fails; whether it is written. A note that failed both times
+    /// Writes records; once more, in another file, if that fails; whether they are written. A note that failed both times
     /// is kept by the journal.
     fn write(&mut self, recording: RecordingId, write: impl Fn(&mut Journal) -> Result<(), JournalError>) -> bool {
         let Some(open) = self.journals.get_mut(&recording) else { return false };

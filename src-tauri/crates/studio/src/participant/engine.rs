@@ -16,6 +16,7 @@ use super::Order;
 use crate::deadline::reached;
 use crate::outbox::Outbox;
 use crate::random;
+use crate::wakeful::Wakeful;
 
 /// How often the spool is looked through for what has been kept for too long.
 const EXPIRY: Duration = Duration::from_secs(3600);
@@ -36,6 +37,8 @@ pub(crate) struct Engine {
     door: Door,
     capture: Option<Capture>,
     events: mpsc::Sender<ParticipantEvent>,
+    /// None where the host of this very program sees to it.
+    wakeful: Option<Wakeful>,
     link: Option<Outbox<ToRecorder>>,
     link_events: Option<mpsc::Receiver<LinkEvent<ToParticipant>>>,
     /// Whoever asked something.
@@ -60,11 +63,13 @@ impl Engine {
         capture: Option<Capture>,
         events: mpsc::Sender<ParticipantEvent>,
     ) -> Self {
+        let wakeful = matches!(door, Door::Relay(_)).then(Wakeful::new);
         Self {
             end,
             door,
             capture,
             events,
+            wakeful,
             link: None,
             link_events: None,
             asked: HashMap::new(),
@@ -144,7 +149,13 @@ impl Engine {
                 self.handle(ParticipantInput::LinkClosed);
             }
             // Recorders send neither records nor audio, and the clocks are compared on their side.
-            Some(LinkEvent::Bulk(_) | LinkEvent::Media { .. } | LinkEvent::Exchange(_)) => {}
+            Some(
+                LinkEvent::Bulk(_)
+                | LinkEvent::Media { .. }
+                | LinkEvent::Heard { .. }
+                | LinkEvent::Report { .. }
+                | LinkEvent::Exchange(_),
+            ) => {}
         }
     }
 
@@ -207,6 +218,9 @@ impl Engine {
     }
 
     fn tell(&self, event: ParticipantEvent) {
+        if let (Some(wakeful), ParticipantEvent::RecordingState(line)) = (&self.wakeful, &event) {
+            wakeful.saw(line);
+        }
         let periodic = matches!(event, ParticipantEvent::Speaking { .. } | ParticipantEvent::State(_));
         if periodic && self.events.capacity() <= PERIODIC_RESERVE {
             return;

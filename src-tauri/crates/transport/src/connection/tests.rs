@@ -6,6 +6,7 @@ use webrtc::media_stream::track_remote::TrackRemoteEvent;
 
 use super::*;
 
+mod hearing;
 mod lossy;
 
 const LOOPBACK: [IpAddr; 1] = [IpAddr::V4(std::net::Ipv4Addr::LOCALHOST)];

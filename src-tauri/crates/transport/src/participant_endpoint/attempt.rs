@@ -77,6 +77,7 @@ impl Attempt {
             first: None,
             track,
             takes_media: false,
+            rtp_clock: false,
             place_id: sdp::extension_id(&answer, media::PLACE),
             peer,
             signals: self.signals,

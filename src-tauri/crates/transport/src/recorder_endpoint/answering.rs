@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use roomtone_protocol::channel::RTP_CLOCK;
 use roomtone_protocol::signal::{ClientMessage, Signal, SignalBody};
 use roomtone_protocol::state::Role;
 use roomtone_protocol::{ErrorReport, ParticipantId, RoomId, Secret, code};
@@ -85,8 +86,8 @@ impl Answering {
         let binding = Binding { room: self.settings.room, member, recorder };
         let channel = self.channel(&mut connection).await?;
         let verdict = self.introduce(&mut connection, &channel, &binding, offered).await;
-        let peer = match verdict {
-            Ok(peer) => peer,
+        let (peer, rtp_clock) = match verdict {
+            Ok(introduced) => introduced,
             Err(AttemptError::Refused(error)) => {
                 // Over the channel, which the relay cannot read; it need not be told as well.
                 refuse(&channel, error.clone()).await;
@@ -109,6 +110,7 @@ impl Answering {
             first: Some(json(&AtRecorder::hello(hello))),
             track: None,
             takes_media: offered.microphone,
+            rtp_clock: rtp_clock && offered.microphone,
             place_id,
             peer,
             signals: self.signals,
@@ -128,13 +130,14 @@ impl Answering {
         }
     }
 
+    /// Who it is, and whether they let their clock be heard from RTP alone.
     async fn introduce(
         &mut self,
         connection: &mut Connection,
         channel: &Arc<dyn DataChannel>,
         binding: &Binding,
         offered: Offered,
-    ) -> Result<crate::Peer, AttemptError> {
+    ) -> Result<(crate::Peer, bool), AttemptError> {
         let settings = self.settings.clone();
         let introduced = hear_hello(channel);
         tokio::pin!(introduced);
@@ -145,6 +148,7 @@ impl Answering {
                 Some(signal) = self.signals.recv() => candidate(connection, signal).await?,
             }
         };
+        let rtp_clock = hello.capabilities.iter().any(|capability| capability == RTP_CLOCK);
         let peer = verify_member(*hello, binding, &settings.introduction.secret, &settings.host_secret)
             .map_err(AttemptError::Refused)?;
         if peer.participant != self.from {
@@ -157,7 +161,7 @@ impl Answering {
         if offered.microphone && (peer.role == Role::Observer || peer.passing) {
             return Err(refused("an observer's offer holds a microphone", "update Roomtone"));
         }
-        Ok(peer)
+        Ok((peer, rtp_clock))
     }
 
     fn event(&self, event: Option<ConnectionEvent>) -> Result<(), AttemptError> {

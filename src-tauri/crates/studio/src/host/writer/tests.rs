@@ -1,5 +1,5 @@
 use roomtone_disk::{Fault, SimulatedDisk};
-use roomtone_packets::{ChannelGiven, Interval, IntervalEdge, MapStretch};
+use roomtone_packets::{ChannelGiven, Interval, IntervalEdge, MapStretch, Packet};
 use roomtone_protocol::channel::Segment;
 use roomtone_protocol::{ClockNs, IndexRange, RoomId, SampleIndex, SegmentId, SegmentKey, WakeEpoch};
 use roomtone_recorder::{BitDepth, TimelineFrame};
@@ -30,6 +30,7 @@ impl Stage {
         let writing = Writing {
             disk: Arc::new(disk.clone()),
             journals: HashMap::new(),
+            gathered: BTreeMap::new(),
             reserve: reserve.clone(),
             ground: Ground::default(),
             tell,
@@ -57,7 +58,13 @@ impl Stage {
         self.writing.work(Job::Open { recording: RECORDING, folder, header: Box::new(header), take });
     }
 
+    /// One packet comes, and nothing else for a while.
     fn packet(&mut self, n: u64) {
+        self.one_of_many(n);
+        self.writing.write_gathered();
+    }
+
+    fn one_of_many(&mut self, n: u64) {
         let packet = Packet { segment: SEGMENT, index: SampleIndex(n * 960), samples: 960, opus: vec![n as u8; 40] };
         self.writing.work(Job::Append { recording: RECORDING, participant: ADA, record: Record::Packet(packet) });
     }
@@ -150,6 +157,25 @@ fn after_an_error_it_goes_on_in_another_file_and_what_was_lost_is_told() {
     stage.writing.sync();
     assert_eq!(stage.tidings(), ["durable 5"]);
     assert_eq!(packets(stage.close().unwrap().durable(ADA)), 5);
+}
+
+#[test]
+fn what_came_together_is_written_at_once_and_what_is_there_is_not_written_again() {
+    let mut stage = Stage::new(3);
+    let before = stage.disk.operations();
+    (0..20).for_each(|n| stage.one_of_many(n));
+    stage.one_of_many(7);
+    stage.writing.write_gathered();
+    assert_eq!(stage.disk.operations() - before, 1);
+    stage.fail_next(1, Fault::Io { written: 300 });
+    (18..30).for_each(|n| stage.one_of_many(n));
+    // Whatever is not for a track waits until tracks have what came before.
+    stage.stop();
+    assert_eq!(stage.tidings(), ["left 3"], "what was not synced is to be asked for again");
+    (3..18).for_each(|n| stage.one_of_many(n));
+    stage.writing.write_gathered();
+    stage.writing.sync();
+    assert_eq!(stage.tidings(), ["durable 30"]);
 }
 
 #[test]

@@ -130,7 +130,7 @@ async fn what_was_asked_for_gets_through_beside_the_live_audio() {
         while newest < 300 {
             let Some(TrackRemoteEvent::OnRtpPacket(packet)) = remote.poll().await else { continue };
             let timestamp = packet.header.timestamp;
-            match crate::media::event::<()>(packet, place_id) {
+            match crate::media::event::<()>(packet, place_id, None) {
                 LinkEvent::Media { .. } => (live, newest) = (live + 1, newest.max(timestamp / 960)),
                 LinkEvent::Bulk(_) => {
                     missing.remove(&(u64::from(timestamp) / 960));
