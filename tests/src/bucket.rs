@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
-use aws_sdk_s3::error::SdkError;
+use aws_sdk_s3::error::{ProvideErrorMetadata as _, SdkError};
 use tokio::runtime::Runtime;
 
 /// Another client of a bucket.
@@ -13,6 +13,40 @@ pub struct Bucket {
     runtime: Runtime,
     client: Client,
     name: String,
+}
+
+/// An upload in parts that was neither completed nor discarded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfinished {
+    /// Where the object would be.
+    pub key: String,
+    /// The store's id of it.
+    pub id: String,
+    /// What arrived, by number and time. Some stores list what was sent again twice.
+    pub parts: Vec<UnfinishedPart>,
+}
+
+/// A part of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnfinishedPart {
+    /// Counted from 1.
+    pub number: i32,
+    /// Bytes.
+    pub size: i64,
+    /// Tells its content.
+    pub etag: String,
+    /// When it arrived, in nanoseconds of unix time.
+    pub arrived: i128,
+}
+
+impl Unfinished {
+    /// The numbers of its parts.
+    #[must_use]
+    pub fn numbers(&self) -> Vec<i32> {
+        let mut numbers: Vec<i32> = self.parts.iter().map(|part| part.number).collect();
+        numbers.dedup();
+        numbers
+    }
 }
 
 impl Bucket {
@@ -83,6 +117,37 @@ impl Bucket {
     /// What the store says.
     pub fn delete(&self, key: &str) -> Result<(), String> {
         self.runtime.block_on(self.client.delete_object().bucket(&self.name).key(key).send()).map(drop).map_err(told)
+    }
+
+    /// Every upload that is under way, or was left.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn unfinished(&self) -> Result<Vec<Unfinished>, String> {
+        self.runtime.block_on(async {
+            let listed = self.client.list_multipart_uploads().bucket(&self.name).send().await.map_err(told)?;
+            let mut unfinished = Vec::new();
+            for upload in listed.uploads() {
+                let (key, id) = (upload.key().unwrap_or_default(), upload.upload_id().unwrap_or_default());
+                let parts = self.client.list_parts().bucket(&self.name).key(key).upload_id(id);
+                let parts = match parts.send().await {
+                    Ok(parts) => parts,
+                    // It came to its end between the two questions.
+                    Err(error) if error.code() == Some("NoSuchUpload") => continue,
+                    Err(error) => return Err(told(error)),
+                };
+                let parts = parts.parts().iter().map(|part| UnfinishedPart {
+                    number: part.part_number().unwrap_or_default(),
+                    size: part.size().unwrap_or_default(),
+                    etag: part.e_tag().unwrap_or_default().trim_matches('"').to_owned(),
+                    arrived: part.last_modified().map_or(0, |time| time.as_nanos()),
+                });
+                let mut parts: Vec<UnfinishedPart> = parts.collect();
+                parts.sort_by_key(|part| (part.number, part.arrived));
+                unfinished.push(Unfinished { key: key.to_owned(), id: id.to_owned(), parts });
+            }
+            Ok(unfinished)
+        })
     }
 
     /// Every key.

@@ -26,7 +26,7 @@ mod wav;
 
 #[cfg(target_os = "linux")]
 pub use boot::Boot;
-pub use bucket::Bucket;
+pub use bucket::{Bucket, Unfinished, UnfinishedPart};
 pub use chance::Chance;
 pub use http::{Fetched, fetch};
 pub use listening::{Listener, Played};

@@ -25,6 +25,7 @@ mod kill_loop;
 mod mute;
 mod own_microphone;
 mod pausing;
+mod progressive;
 mod quality;
 mod record_while_recording;
 mod relay_restart;

@@ -102,6 +102,12 @@ pub(crate) struct Host {
     /// How long local copies stay after the bucket has them.
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) keep_local: Option<Duration>,
+    /// Whether recordings go up to S3 while they are recorded; `false` for metered links.
+    #[arg(long, value_name = "BOOL")]
+    pub(crate) upload_while_recording: Option<bool>,
+    /// Kilobits a second that may go up while something is recorded.
+    #[arg(long, value_name = "N")]
+    pub(crate) upload_limit_kbps: Option<u32>,
     /// How long uploads may still take when the program is told to end.
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "10s")]
     pub(crate) drain: Duration,

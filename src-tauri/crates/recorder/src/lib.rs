@@ -35,6 +35,6 @@ pub use journal::{
 pub use ledger::{ChannelLedger, Evidence};
 pub use packet_length::packet_samples;
 pub use render::{BitDepth, PacketSource, RenderError, Renderer, TrackPlan};
-pub use take::{Horizon, Step, Take, TakeSettings};
+pub use take::{FileWatch, Horizon, Step, Take, TakeSettings};
 pub use timeline::{FileFrame, Span, Timeline, TimelineFrame};
 pub use wav::{Origination, WavDescription, WavFrame};

@@ -5,8 +5,9 @@ mod common;
 
 use std::fs;
 use std::path::Path;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock, Mutex};
 
+use common::copyist::Copyist;
 use common::{Encoded, ONE, SECOND, encode, instant, inventory, key, participant, range, segment, stretch, voice};
 use proptest::prelude::*;
 use roomtone_packets::{ChannelGiven, Interval, IntervalEdge, Record};
@@ -145,7 +146,13 @@ fn play(seed: u64, loss: u64) -> Result<(), TestCaseError> {
     let dir = tempfile::tempdir().unwrap();
     let mut journal = Journal::create(&dir.path().join("journal"), common::header(1)).unwrap();
     let out = dir.path().join("take.wav");
-    let mut take = Take::open(settings(&out)).unwrap();
+    let copied: Arc<Mutex<Vec<u8>>> = Arc::default();
+    let watched = || {
+        let mut take = Take::open(settings(&out)).unwrap();
+        take.watch(Box::new(Copyist::new(&copied)));
+        take
+    };
+    let mut take = watched();
     let mut events = events.into_iter().peekable();
     let (mut largest, mut resumed) = (0, 0);
     for second in 0..END + 5 {
@@ -166,13 +173,15 @@ fn play(seed: u64, loss: u64) -> Result<(), TestCaseError> {
         if second > 30 && dice.chance(20) {
             // The program dies, with whatever it has written.
             drop(take);
-            take = Take::open(settings(&out)).unwrap();
+            take = watched();
             resumed = take.rendered_frames().max(resumed);
         }
     }
     prop_assert!(largest > 0, "something is rendered on the way");
     let finished = take.finish(&journal.snapshot(), options(&out, &journal)).unwrap();
     same_as_one_pass(dir.path(), &journal, &finished)?;
+    let copied = std::mem::take(&mut *copied.lock().unwrap());
+    prop_assert!(copied == fs::read(&out).unwrap(), "who copied the file as it grew has another one");
 
     // What comes afterwards makes a new version.
     for (_, who, record) in events {

@@ -1,16 +1,19 @@
 //! What Roomtone needs of a store.
 
+use std::num::NonZero;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, FutureExt as _};
 use futures_util::stream::BoxStream;
 use roomtone_protocol::RecordingId;
 use roomtone_protocol::catalog::{Link, Reach};
 use time::OffsetDateTime;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio_util::sync::CancellationToken;
 
 use crate::BucketError;
 
@@ -56,6 +59,48 @@ pub struct FileUpload<'a> {
     /// With [`PutMode::ReplaceVersion`]: bytes of the file that are the same, at the same place, in the version that
     /// is replaced. A store that can copy them from there spares sending them.
     pub unchanged: &'a [Range<u64>],
+}
+
+/// A file on its way up while it grows.
+#[derive(Debug, Clone, Copy)]
+pub struct GrowingUpload<'a> {
+    /// Where it goes. Nobody else's object is there.
+    pub key: &'a str,
+    /// Whose take it is.
+    pub recording: RecordingId,
+    /// Bytes a second that may be sent while it grows; none: four times what it grows by.
+    pub limit: Option<NonZero<u64>>,
+}
+
+/// What happens to a file that grows. Told after it happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Growth {
+    /// It is another file from here on.
+    Begun {
+        /// Where it is.
+        path: PathBuf,
+        /// Another one of them makes it another file, that much longer.
+        channels: usize,
+        /// Bytes that it grows by in a second.
+        bytes_per_s: u64,
+    },
+    /// So many bytes from its start on are written; those behind its head change only where that is told.
+    Settled {
+        /// May be fewer than before.
+        bytes: u64,
+    },
+    /// These bytes are others now, or do not count any more.
+    Rewritten {
+        /// Counted from the file's start.
+        bytes: Range<u64>,
+    },
+    /// It is whole, and grows no more.
+    Whole {
+        /// Where it is now.
+        path: PathBuf,
+        /// Its size.
+        bytes: u64,
+    },
 }
 
 /// Told how many bytes of how many the store has confirmed. Cheap to clone; called from any thread.
@@ -120,6 +165,25 @@ pub trait Bucket: Send + Sync + 'static {
         upload: FileUpload<'a>,
         progress: Progress,
     ) -> BoxFuture<'a, Result<ObjectInfo, BucketError>>;
+
+    /// Whether files may be sent while they grow.
+    fn takes_growing(&self) -> bool {
+        false
+    }
+
+    /// Sends a file while it grows, and the rest once it is whole, until all of it is there, nobody tells any more what
+    /// happens to it, or it is `handed_over`. What is on its way is waited for. The object appears only when
+    /// [`Bucket::put_file`] of the whole file completes it, which goes on from here.
+    fn grow<'a>(
+        &'a self,
+        upload: GrowingUpload<'a>,
+        file: UnboundedReceiver<Growth>,
+        handed_over: CancellationToken,
+    ) -> BoxFuture<'a, Result<(), BucketError>> {
+        // Stores that take none have nothing to do.
+        drop((upload, file, handed_over));
+        std::future::ready(Ok(())).boxed()
+    }
 
     /// Whether the object at the upload's key is a whole copy of the upload's file, put there for this recording.
     /// Tells an upload whose confirmation was lost from somebody else's object under the same key, and from an

@@ -2,7 +2,7 @@
 //!
 //! * [`Bucket`]: what the rest needs of a store; [`FolderBucket`] and [`S3Bucket`] are the two there are;
 //! * [`KeyTemplate`] and [`Prefix`]: how objects are named;
-//! * [`Publisher`]: takes a finished take, and does not rest until the bucket has confirmed it;
+//! * [`Publisher`]: takes a finished take, and does not rest until the bucket has confirmed it; sends one that grows on its way;
 //! * [`Catalog`]: every audio object under the prefix, renewed whenever the bucket changes;
 //! * [`test_storage`]: writes, reads, lists and deletes a probe object and names what is missing.
 //!
@@ -21,12 +21,12 @@ mod probe;
 mod publish;
 mod s3;
 
-pub use bucket::{Bucket, ChangeSource, FileUpload, ObjectInfo, Progress, PutMode};
+pub use bucket::{Bucket, ChangeSource, FileUpload, GrowingUpload, Growth, ObjectInfo, Progress, PutMode};
 pub use catalog::{Catalog, Edit, Listed, visible_to};
 pub use error::{BucketError, Operation};
 pub use folder::{FileLinks, FolderBucket};
 pub use key::{KeyFields, KeyTemplate, KeyTemplateError, is_audio_key, metadata_key, slug};
 pub use prefix::{Prefix, PrefixError};
 pub use probe::{ProbeStep, StorageReport, test_storage};
-pub use publish::{Job, PublishEvent, Publisher, PublisherSettings, QueueError};
+pub use publish::{GrowingTake, Job, PublishEvent, Publisher, PublisherSettings, QueueError};
 pub use s3::{S3Bucket, S3Keys, S3Settings};

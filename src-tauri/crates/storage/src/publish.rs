@@ -1,4 +1,5 @@
-//! Brings finished takes into the bucket and does not rest until they are there.
+//! Brings takes into the bucket and does not rest until they are there. Where the store has it so, a take goes up while it
+//! grows, and only its end is left to its job.
 //!
 //! The queue is on the disk: a job outlives the program, and is gone only when the bucket has confirmed the audio object
 //! and the metadata beside it. A take that was repaired takes the place of its earlier version in the same way. What was
@@ -8,6 +9,7 @@ mod beside;
 mod desk;
 mod discard;
 mod file;
+mod growing;
 mod job;
 mod queue;
 mod revise;
@@ -24,6 +26,7 @@ use roomtone_protocol::RecordingId;
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+pub use self::growing::GrowingTake;
 pub use self::job::{Job, PublishEvent, PublisherSettings};
 pub use self::queue::QueueError;
 
@@ -56,6 +59,10 @@ struct Shared {
     turn: tokio::sync::Mutex<()>,
     /// How many wait for the queue to be empty: nothing is gathered meanwhile.
     draining: watch::Sender<usize>,
+    /// Who sends takes that grow.
+    senders: Mutex<BTreeMap<RecordingId, growing::Sender>>,
+    /// On which they do.
+    runtime: tokio::runtime::Handle,
     /// Ends the pauses between attempts.
     nudge: Notify,
     events: mpsc::Sender<PublishEvent>,
@@ -82,6 +89,7 @@ impl Publisher {
         let (events, receiver) = mpsc::channel(EVENTS);
         let stop = CancellationToken::new();
         let keys = contents.jobs.iter().filter_map(|job| Some((job.stage.key()?.to_owned(), job.recording)));
+        let keys = keys.chain(contents.reservations.into_iter().map(|reserved| (reserved.key, reserved.recording)));
         let shared = Arc::new(Shared {
             bucket,
             queue,
@@ -91,6 +99,8 @@ impl Publisher {
             desk: watch::Sender::default(),
             turn: tokio::sync::Mutex::default(),
             draining: watch::Sender::new(0),
+            senders: Mutex::default(),
+            runtime: tokio::runtime::Handle::current(),
             nudge: Notify::new(),
             events,
             stop: stop.clone(),

@@ -3,12 +3,15 @@
 mod condition;
 mod copying;
 mod errors;
+mod growing;
 mod ledger;
 mod multipart;
 mod plan;
+mod planner;
 mod settings;
 mod source;
 mod upload;
+mod whole;
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -25,13 +28,17 @@ use futures_util::stream::BoxStream;
 use roomtone_protocol::RecordingId;
 use roomtone_protocol::catalog::{Link, Reach};
 use time::OffsetDateTime;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio_util::sync::CancellationToken;
 
 pub use self::settings::{S3Keys, S3Settings};
 
 use self::errors::{Failure, Operation};
 use self::source::Source;
 use crate::bucket::link;
-use crate::{Bucket, BucketError, ChangeSource, FileUpload, ObjectInfo, Progress, PutMode, listing};
+use crate::{
+    Bucket, BucketError, ChangeSource, FileUpload, GrowingUpload, Growth, ObjectInfo, Progress, PutMode, listing,
+};
 
 /// How long a small request may take. The SDK itself waits for ever on a store that accepts and never answers.
 const SMALL_REQUEST: Duration = Duration::from_secs(30);
@@ -246,6 +253,19 @@ impl Bucket for S3Bucket {
         progress: Progress,
     ) -> BoxFuture<'a, Result<ObjectInfo, BucketError>> {
         self.upload(upload, progress).boxed()
+    }
+
+    fn takes_growing(&self) -> bool {
+        true
+    }
+
+    fn grow<'a>(
+        &'a self,
+        upload: GrowingUpload<'a>,
+        file: UnboundedReceiver<Growth>,
+        handed_over: CancellationToken,
+    ) -> BoxFuture<'a, Result<(), BucketError>> {
+        self.send_growing(upload, file, handed_over).boxed()
     }
 
     fn holds<'a>(&'a self, upload: FileUpload<'a>) -> BoxFuture<'a, Result<bool, BucketError>> {

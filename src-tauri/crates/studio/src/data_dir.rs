@@ -11,7 +11,7 @@
 //! | `recordings/{id}/` | journal and take of one recording |
 //! | `bucket/` | the folder bucket |
 //! | `uploads/` | what is still on its way to the bucket |
-//! | `parts/` | which parts of a file the bucket has |
+//! | `parts/` | which parts of a file the bucket has, also of one that still grows |
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;

@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZero;
 use std::path::Path;
 use std::time::Duration;
 
@@ -45,6 +46,10 @@ pub struct Settings {
     pub stop_wait_s: Option<u64>,
     /// How long local copies stay after the bucket has them, in seconds. Default: for good.
     pub keep_local_s: Option<u64>,
+    /// Whether recordings go up while they are recorded, where the bucket is S3. Default: true.
+    pub upload_while_recording: Option<bool>,
+    /// Kilobits a second that may go up of a recording while it is recorded. Default: four times what it grows by.
+    pub upload_limit_kbps: Option<u32>,
     /// A recording begins by itself when so many participants with microphones are there. Default: never.
     pub auto_record: Option<u32>,
     /// Address of the relay that a host brings along. Default: `127.0.0.1:0`, where 0 is any free port, kept for good.
@@ -150,6 +155,16 @@ impl Settings {
             time_limit_s: parse("ROOMTONE_TIME_LIMIT_S", read("ROOMTONE_TIME_LIMIT_S"), "a number of seconds")?,
             stop_wait_s: parse("ROOMTONE_STOP_WAIT_S", read("ROOMTONE_STOP_WAIT_S"), "a number of seconds")?,
             keep_local_s: parse("ROOMTONE_KEEP_LOCAL_S", read("ROOMTONE_KEEP_LOCAL_S"), "a number of seconds")?,
+            upload_while_recording: parse(
+                "ROOMTONE_UPLOAD_WHILE_RECORDING",
+                read("ROOMTONE_UPLOAD_WHILE_RECORDING"),
+                "true or false",
+            )?,
+            upload_limit_kbps: parse(
+                "ROOMTONE_UPLOAD_LIMIT_KBPS",
+                read("ROOMTONE_UPLOAD_LIMIT_KBPS"),
+                "a number of kilobits a second",
+            )?,
             auto_record: parse("ROOMTONE_AUTO_RECORD", read("ROOMTONE_AUTO_RECORD"), "a number of people")?,
             listen: parse("ROOMTONE_LISTEN", read("ROOMTONE_LISTEN"), "an address and a port, like 127.0.0.1:0")?,
             media_addrs: read("ROOMTONE_MEDIA_ADDRS").map(|list| media_addrs(&list)).transpose()?,
@@ -178,6 +193,8 @@ impl Settings {
             time_limit_s: self.time_limit_s.or(below.time_limit_s),
             stop_wait_s: self.stop_wait_s.or(below.stop_wait_s),
             keep_local_s: self.keep_local_s.or(below.keep_local_s),
+            upload_while_recording: self.upload_while_recording.or(below.upload_while_recording),
+            upload_limit_kbps: self.upload_limit_kbps.or(below.upload_limit_kbps),
             auto_record: self.auto_record.or(below.auto_record),
             listen: self.listen.or(below.listen),
             media_addrs: self.media_addrs.or(below.media_addrs),
@@ -201,6 +218,10 @@ impl Settings {
         }
         if self.time_limit_s == Some(0) {
             return Err(unfit("the time limit", "0", "a second at least; leave it out for none"));
+        }
+        if self.upload_limit_kbps == Some(0) {
+            let instead = "1 at least; set upload_while_recording to false for nothing at all";
+            return Err(unfit("the limit of uploads", "0", instead));
         }
         if self.auto_record == Some(0) {
             return Err(unfit("the number of people who start a recording", "0", "1 at least; leave it out for none"));
@@ -240,6 +261,18 @@ impl Settings {
     #[must_use]
     pub fn keep_local(&self) -> Option<Duration> {
         self.keep_local_s.map(Duration::from_secs)
+    }
+
+    /// Whether recordings go up while they are recorded, where the bucket takes them.
+    #[must_use]
+    pub fn upload_while_recording(&self) -> bool {
+        self.upload_while_recording.unwrap_or(true)
+    }
+
+    /// Bytes a second that may go up of a recording while it is recorded; None: what the publisher thinks fit.
+    #[must_use]
+    pub fn upload_limit(&self) -> Option<NonZero<u64>> {
+        self.upload_limit_kbps.and_then(|kilobits| NonZero::new(u64::from(kilobits) * 1_000 / 8))
     }
 
     /// How long a room without anybody goes on.
@@ -306,6 +339,17 @@ mod tests {
         assert!(grace.message.contains("ROOMTONE_GRACE_S"), "{grace}");
         let format = environment(&[("RECORDING_FILE_FORMAT", "flac")]).unwrap().check().unwrap_err();
         assert!(format.message.contains("flac"), "{format}");
+    }
+
+    #[test]
+    fn recordings_go_up_while_they_are_recorded_unless_that_is_switched_off_or_slowed_down() {
+        let none = Settings::default();
+        assert_eq!((none.upload_while_recording(), none.upload_limit()), (true, None));
+        let set = environment(&[("ROOMTONE_UPLOAD_WHILE_RECORDING", "false"), ("ROOMTONE_UPLOAD_LIMIT_KBPS", "8000")]);
+        let set = set.unwrap().or(none).check().unwrap();
+        assert_eq!((set.upload_while_recording(), set.upload_limit()), (false, NonZero::new(1_000_000)));
+        let nothing = environment(&[("ROOMTONE_UPLOAD_LIMIT_KBPS", "0")]).unwrap().check();
+        assert_eq!(nothing.unwrap_err().code, code::INVALID_SETTING);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The metadata of a finished recording.
 
-use roomtone_packets::{IntervalEdge, MapStretch};
+use roomtone_packets::MapStretch;
 use roomtone_protocol::SAMPLE_RATE;
 use roomtone_protocol::metadata::{Alignment, Channel, Marker, MeasuredBy, Metadata, Parts, SCHEMA};
 use time::format_description::well_known::Rfc3339;
@@ -49,10 +49,7 @@ fn title(journal: &JournalSnapshot, options: &FinalizeOptions<'_>) -> Option<Str
 
 /// Instant of the first frame on the wall clock.
 fn started(journal: &JournalSnapshot) -> OffsetDateTime {
-    let start = journal.notes().intervals.iter().find(|interval| interval.edge == IntervalEdge::Start);
-    let wall_ns = start.map_or(0, |start| start.wall_ns);
-    // Years 1677 to 2262 all have a date.
-    OffsetDateTime::from_unix_timestamp_nanos(i128::from(wall_ns)).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+    journal.started_at().unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
 
 /// Markers as people set them, and one where a pause was cut out.

@@ -9,8 +9,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use roomtone_disk::{Disk, ReadFile};
-use roomtone_packets::{Coverage, Packet};
+use roomtone_packets::{Coverage, IntervalEdge, Packet};
 use roomtone_protocol::{IndexRange, ParticipantId};
+use time::OffsetDateTime;
 
 use super::runs::Runs;
 use super::track::{Track, read};
@@ -86,6 +87,14 @@ impl JournalSnapshot {
     #[must_use]
     pub fn description(&self) -> Option<&str> {
         self.notes.description()
+    }
+
+    /// Instant of the first frame on the wall clock; None before the recording began.
+    #[must_use]
+    pub fn started_at(&self) -> Option<OffsetDateTime> {
+        let start = self.notes.intervals.iter().find(|interval| interval.edge == IntervalEdge::Start)?;
+        // Years 1677 to 2262 all have a date.
+        OffsetDateTime::from_unix_timestamp_nanos(i128::from(start.wall_ns)).ok()
     }
 
     /// Whose channel is which, in order.

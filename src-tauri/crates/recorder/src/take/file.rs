@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use crate::finalize::FinalizeError;
@@ -23,6 +24,10 @@ pub(super) struct TakeFile {
     /// Bytes a frame.
     stride: u64,
     unsynced: u64,
+    /// Bytes from the file's start on that are written; more may be in it.
+    end: u64,
+    /// Bytes before the end that became others, or do not count any more.
+    rewritten: Vec<Range<u64>>,
     /// A finished file: it is only read, until a new version replaces it.
     pub(super) whole: bool,
 }
@@ -34,7 +39,7 @@ impl TakeFile {
         let file = options.read(true).write(true).create(true).truncate(true).open(&path);
         let file = file.map_err(FinalizeError::io(&path))?;
         let stride = (channels * sample_bytes) as u64;
-        Ok(Self { path, file, channels, stride, unsynced: 0, whole: false })
+        Ok(Self::with(path, file, channels, stride, 0, false))
     }
 
     /// Takes one up that holds at least so many frames; None if it does not.
@@ -42,7 +47,13 @@ impl TakeFile {
         let stride = (channels * sample_bytes) as u64;
         let file = OpenOptions::new().read(true).write(!whole).open(&path).ok()?;
         let length = file.metadata().ok()?.len();
-        (length >= HEADER_BYTES + frames * stride).then_some(Self { path, file, channels, stride, unsynced: 0, whole })
+        let holds = length >= HEADER_BYTES + frames * stride;
+        holds.then(|| Self::with(path, file, channels, stride, frames, whole))
+    }
+
+    fn with(path: PathBuf, file: File, channels: usize, stride: u64, frames: u64, whole: bool) -> Self {
+        let end = HEADER_BYTES + frames * stride;
+        Self { path, file, channels, stride, unsynced: 0, end, rewritten: Vec::new(), whole }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -53,8 +64,36 @@ impl TakeFile {
     pub(super) fn write(&mut self, frame: u64, bytes: &[u8]) -> Result<(), FinalizeError> {
         self.seek(frame)?;
         self.file.write_all(bytes).map_err(FinalizeError::io(&self.path))?;
+        let from = HEADER_BYTES + frame * self.stride;
+        self.note_written(from..from + bytes.len() as u64);
         self.unsynced += bytes.len() as u64;
         if self.unsynced >= SYNC_BYTES { self.sync() } else { Ok(()) }
+    }
+
+    fn note_written(&mut self, bytes: Range<u64>) {
+        if bytes.start < self.end {
+            self.rewritten.push(bytes.start..bytes.end.min(self.end));
+        }
+        self.end = self.end.max(bytes.end);
+    }
+
+    /// Frames from here on do not count any more.
+    pub(super) fn cut(&mut self, frame: u64) {
+        let end = HEADER_BYTES + frame * self.stride;
+        if end < self.end {
+            self.rewritten.push(end..self.end);
+            self.end = end;
+        }
+    }
+
+    /// Bytes from the file's start on that are written.
+    pub(super) fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// What became other bytes since this was asked last.
+    pub(super) fn take_rewritten(&mut self) -> Vec<Range<u64>> {
+        std::mem::take(&mut self.rewritten)
     }
 
     /// Reads whole frames.
@@ -129,6 +168,7 @@ impl TakeFile {
     }
 
     fn write_frame(&mut self, wav: &WavFrame) -> io::Result<()> {
+        self.note_written(HEADER_BYTES + wav.data_bytes..wav.file_bytes());
         self.file.seek(SeekFrom::Start(HEADER_BYTES + wav.data_bytes))?;
         self.file.write_all(&wav.tail)?;
         self.file.set_len(wav.file_bytes())?;

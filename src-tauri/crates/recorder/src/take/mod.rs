@@ -24,10 +24,12 @@
 
 mod dirty;
 mod file;
+mod finish;
 mod frontier;
 mod relayout;
 mod start;
 mod state;
+mod watch;
 
 use std::num::NonZero;
 use std::path::PathBuf;
@@ -36,7 +38,7 @@ use std::thread;
 use roomtone_packets::RangeSet;
 use roomtone_protocol::{ClockNs, ParticipantId, RecordingId};
 
-use crate::finalize::{FinalizeError, FinalizeOptions, Finished, Progress, report};
+use crate::finalize::FinalizeError;
 use crate::journal::{JournalSnapshot, TrackNotes};
 use crate::ledger::Evidence;
 use crate::render::{BitDepth, FrameRange, PacketSource, Renderer, TrackPlan, interleave, replace_channel};
@@ -46,6 +48,9 @@ use file::TakeFile;
 use frontier::frontier;
 use relayout::Relayout;
 use state::{ChannelState, State};
+use watch::Watch;
+
+pub use watch::FileWatch;
 
 /// Frames that one step renders, 1 s: 340 KB a channel. Decoders go on from block to block, so small ones cost nothing.
 const BLOCK_FRAMES: u64 = 48_000;
@@ -104,6 +109,7 @@ pub struct Take {
     over: bool,
     file: TakeFile,
     relayout: Option<Relayout>,
+    watch: Watch,
     saved: Option<Saved>,
     /// Builds that rendered any of it.
     epochs: Vec<String>,
@@ -151,6 +157,7 @@ impl Take {
         if agreed < self.rendered {
             self.rendered = agreed;
             self.relayout = None;
+            self.file.cut(agreed);
         }
         self.renderer.set_timeline(timeline.clone());
         self.timeline = timeline;
@@ -211,6 +218,12 @@ impl Take {
     /// # Errors
     /// See [`FinalizeError`].
     pub fn step(&mut self) -> Result<Step, FinalizeError> {
+        let step = self.advance()?;
+        self.tell();
+        Ok(step)
+    }
+
+    fn advance(&mut self) -> Result<Step, FinalizeError> {
         let due = self.due();
         let behind = self.rendered < self.goal;
         let mut other_layout = self.file.channels != self.layout.len();
@@ -218,6 +231,7 @@ impl Take {
             // There is nothing to copy.
             let path = self.file.path().to_owned();
             self.file = TakeFile::create(path, self.layout.len(), self.settings.depth.bytes())?;
+            self.watch.another_file();
             other_layout = false;
         }
         if other_layout || (self.file.whole && (behind || due.is_some())) {
@@ -248,6 +262,7 @@ impl Take {
             && let Some(relayout) = self.relayout.take()
         {
             let old = std::mem::replace(&mut self.file, relayout.into_file());
+            self.watch.another_file();
             if self.saved.is_some() || old.whole {
                 self.save()?;
             }
@@ -332,57 +347,5 @@ impl Take {
     #[must_use]
     pub fn frames_behind(&self) -> u64 {
         self.goal - self.rendered
-    }
-
-    /// Does all that is left to do, writes what stands around the samples, makes the file durable and gives it its name.
-    /// Its metadata has no hashes yet: [`Finished::hash`] reads the file once more.
-    ///
-    /// # Errors
-    /// See [`FinalizeError`]; what was rendered is discarded then, and nothing is left under the file's name.
-    pub fn finish(
-        mut self,
-        snapshot: &JournalSnapshot,
-        mut options: FinalizeOptions<'_>,
-    ) -> Result<Finished, FinalizeError> {
-        let finished = self.complete(snapshot, &mut options);
-        if finished.is_err() {
-            self.discard();
-        }
-        finished
-    }
-
-    fn complete(
-        &mut self,
-        snapshot: &JournalSnapshot,
-        options: &mut FinalizeOptions<'_>,
-    ) -> Result<Finished, FinalizeError> {
-        let layout: Vec<ParticipantId> = options.channels.iter().map(|channel| channel.participant).collect();
-        self.update(snapshot, &layout, &Horizon::Over { open_end: options.open_end })?;
-        if layout.is_empty() || self.timeline.frames() == 0 {
-            return Err(FinalizeError::Empty);
-        }
-        while self.step()? == Step::Worked {
-            if let Some(on_progress) = &mut options.on_progress
-                && on_progress(Progress { frames: self.rendered, of: self.timeline.frames() }).is_break()
-            {
-                return Err(FinalizeError::Cancelled);
-            }
-        }
-        let (wav, markers) = report::wav_frame(snapshot, &self.timeline, self.settings.depth, options);
-        let unchanged = self.file.whole && self.file.is_framed_by(&wav)?;
-        if !(unchanged && self.file.path() == self.settings.out) {
-            if !(unchanged && self.file.is_also(&self.settings.out)?) {
-                while self.file.whole {
-                    self.copy()?;
-                }
-                self.file.finish(&wav, &self.settings.out, self.replaces)?;
-            }
-            if let Err(error) = self.save() {
-                tracing::warn!(%error, "the state of a finished take is not kept; a repair would render all of it");
-            }
-        }
-        let metadata = report::metadata(snapshot, &self.timeline, self.settings.depth, options, markers, &wav);
-        let path = self.settings.out.clone();
-        Ok(Finished { frames: self.timeline.frames(), size: wav.file_bytes(), metadata, path })
     }
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use super::dirty::Dirty;
 use super::file::{TakeFile, beside, partial, remove};
 use super::state::State;
+use super::watch::Watch;
 use super::{Saved, Take, TakeSettings};
 use crate::finalize::FinalizeError;
 use crate::render::{Renderer, epoch};
@@ -111,6 +112,7 @@ impl Take {
             over: false,
             file,
             relayout: None,
+            watch: Watch::default(),
             saved: None,
             epochs: vec![epoch()],
             replaces,
@@ -125,7 +127,9 @@ impl Take {
         remove(&beside(&settings.out, ".state"));
         sweep(&settings.out, None);
         let file = TakeFile::create(partial(&settings.out, None), 0, settings.depth.bytes())?;
-        *self = Self::with(settings, file, self.replaces);
+        let watch = std::mem::take(&mut self.watch);
+        *self = Self { watch, ..Self::with(settings, file, self.replaces) };
+        self.watch.another_file();
         Ok(())
     }
 

@@ -1,6 +1,8 @@
 //! Voices, encoders, and journals in memory and on disk.
 #![allow(dead_code, reason = "every test uses its part")]
 
+pub(crate) mod copyist;
+
 use std::collections::BTreeMap;
 use std::f64::consts::TAU;
 use std::io;

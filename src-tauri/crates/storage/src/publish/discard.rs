@@ -14,10 +14,17 @@ pub(super) async fn advance(shared: &Shared, recording: RecordingId) -> Result<(
     let receipt = shared.queue.receipt(recording).await?;
     let revision = shared.queue.revision(recording).await?;
     let begun = job.as_ref().is_some_and(|job| job.stage.begun());
+    let reservation = shared.queue.reservation(recording).await?;
     let revised = revision.is_some_and(|revision| revision.begun);
-    let remove = || remove(shared, recording, job.as_ref().filter(|_| begun), receipt.as_ref());
+    let remove = async || {
+        if let Some(growing) = &reservation {
+            // It was never completed: there are parts, and no object.
+            shared.bucket.discard_unfinished(&growing.key, recording).await?;
+        }
+        remove(shared, recording, job.as_ref().filter(|_| begun), receipt.as_ref()).await
+    };
     remove().await?;
-    if begun || revised {
+    if begun || revised || reservation.is_some() {
         // A request that was dropped after it was sent may have been carried out behind the first look.
         tokio::time::sleep(shared.bucket.lingers()).await;
         remove().await?;

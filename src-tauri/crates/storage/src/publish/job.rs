@@ -1,5 +1,6 @@
 //! What is handed to the publisher, and what it tells.
 
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -23,6 +24,10 @@ pub struct PublisherSettings {
     pub longest_pause: Duration,
     /// How long newer versions of a published recording are gathered, from the first on, before the newest goes up.
     pub gather: Duration,
+    /// Whether takes go up while they grow, where the bucket takes them.
+    pub grow: bool,
+    /// Bytes a second that may go up of a take while it grows; none: four times what it grows by.
+    pub limit: Option<NonZero<u64>>,
 }
 
 impl Default for PublisherSettings {
@@ -36,6 +41,8 @@ impl Default for PublisherSettings {
             // Who comes back brings what is missing within seconds, and seldom comes alone; a list that is a minute
             // late hurts nobody.
             gather: Duration::from_secs(60),
+            grow: true,
+            limit: None,
         }
     }
 }

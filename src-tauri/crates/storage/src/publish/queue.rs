@@ -4,6 +4,7 @@
 //! | file | says |
 //! |---|---|
 //! | `{id}.json` | this take is to be published for the first time |
+//! | `growing/{id}.json` | this recording may go up to this key while it grows |
 //! | `published/{id}.json` | it was: where, and as which version |
 //! | `revisions/{id}.json` | this take is to replace what was published |
 //! | `discarded/{id}.json` | nothing of this recording may be in the bucket, now and for ever |
@@ -20,6 +21,7 @@ use super::file::{self, SCHEMA};
 use crate::off_thread::off_thread;
 use crate::{BucketError, ObjectInfo};
 
+const GROWING: &str = "growing";
 const PUBLISHED: &str = "published";
 const REVISIONS: &str = "revisions";
 const DISCARDED: &str = "discarded";
@@ -113,6 +115,20 @@ impl StoredJob {
     }
 }
 
+/// The key of a take that goes up while it grows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Reservation {
+    schema: u32,
+    pub(super) recording: RecordingId,
+    pub(super) key: String,
+}
+
+impl Reservation {
+    pub(super) fn new(recording: RecordingId, key: String) -> Self {
+        Self { schema: SCHEMA, recording, key }
+    }
+}
+
 /// A newer version as it stands on the disk.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Revision {
@@ -181,6 +197,7 @@ pub(super) struct Contents {
     pub(super) jobs: Vec<StoredJob>,
     pub(super) revisions: Vec<RecordingId>,
     pub(super) tombstones: Vec<Tombstone>,
+    pub(super) reservations: Vec<Reservation>,
 }
 
 /// The folder of the queue.
@@ -194,7 +211,7 @@ impl Queue {
     pub(super) async fn open(folder: PathBuf) -> Result<(Self, Contents), QueueError> {
         off_thread(move || {
             let queue = Self { folder };
-            for part in [PUBLISHED, REVISIONS, DISCARDED] {
+            for part in [GROWING, PUBLISHED, REVISIONS, DISCARDED] {
                 let part = queue.folder.join(part);
                 fs::create_dir_all(&part).map_err(|error| BucketError::io(part, error))?;
             }
@@ -227,6 +244,24 @@ impl Queue {
         self.write(self.receipt_path(receipt.recording), receipt).await
     }
 
+    /// Remembers the key of a take that grows.
+    pub(super) async fn reserve(&self, reservation: &Reservation) -> Result<(), QueueError> {
+        self.write(self.reservation_path(reservation.recording), reservation).await
+    }
+
+    pub(super) async fn reservation(&self, recording: RecordingId) -> Result<Option<Reservation>, QueueError> {
+        self.read(self.reservation_path(recording)).await
+    }
+
+    pub(super) async fn reservations(&self) -> Result<Vec<Reservation>, QueueError> {
+        let folder = self.folder.join(GROWING);
+        off_thread(move || Ok(file::read_all(&folder)?)).await
+    }
+
+    pub(super) async fn remove_reservation(&self, recording: RecordingId) -> Result<(), QueueError> {
+        self.remove(vec![self.reservation_path(recording)]).await
+    }
+
     pub(super) async fn revision(&self, recording: RecordingId) -> Result<Option<Revision>, QueueError> {
         self.read(self.revision_path(recording)).await
     }
@@ -247,7 +282,7 @@ impl Queue {
 
     /// Forgets everything about a discarded recording but that it was discarded.
     pub(super) async fn bury(&self, recording: RecordingId) -> Result<(), QueueError> {
-        let paths = [Self::job_path, Self::revision_path, Self::receipt_path];
+        let paths = [Self::job_path, Self::revision_path, Self::receipt_path, Self::reservation_path];
         self.remove(paths.iter().map(|path| path(self, recording)).collect()).await?;
         let tombstone = Tombstone { schema: SCHEMA, recording, done: true };
         self.write(self.tombstone_path(recording), &tombstone).await
@@ -277,6 +312,10 @@ impl Queue {
         self.folder.join(name(recording))
     }
 
+    fn reservation_path(&self, recording: RecordingId) -> PathBuf {
+        self.folder.join(GROWING).join(name(recording))
+    }
+
     fn receipt_path(&self, recording: RecordingId) -> PathBuf {
         self.folder.join(PUBLISHED).join(name(recording))
     }
@@ -292,6 +331,14 @@ impl Queue {
     fn read_all(&self) -> Result<Contents, BucketError> {
         let mut contents =
             Contents { tombstones: file::read_all(&self.folder.join(DISCARDED))?, ..Contents::default() };
+        for reservation in file::read_all::<Reservation>(&self.folder.join(GROWING))? {
+            if self.receipt_path(reservation.recording).exists() {
+                // A job had taken over.
+                file::remove(&self.reservation_path(reservation.recording))?;
+            } else {
+                contents.reservations.push(reservation);
+            }
+        }
         let discarded = |recording| contents.tombstones.iter().any(|tombstone| tombstone.recording == recording);
         for job in file::read_all::<StoredJob>(&self.folder)? {
             if self.receipt_path(job.recording).exists() {

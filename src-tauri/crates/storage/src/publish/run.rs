@@ -59,6 +59,7 @@ impl Shared {
     async fn attempt(&self, recording: RecordingId, errand: Errand) -> Result<Option<PublishEvent>, ErrorReport> {
         match errand {
             Errand::Publish => {
+                self.hand_over(recording).await;
                 let _permit = self.permit().await;
                 Ok(work::advance(self, recording).await?.map(published))
             }
@@ -68,6 +69,7 @@ impl Shared {
             }
             // Needs no bandwidth.
             Errand::Discard => {
+                self.break_off(recording).await;
                 discard::advance(self, recording).await?;
                 Ok(Some(PublishEvent::Discarded { recording }))
             }

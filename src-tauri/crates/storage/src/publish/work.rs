@@ -7,7 +7,7 @@ use roomtone_protocol::{ErrorReport, RecordingId, code};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::queue::{Receipt, Stage, StoredJob};
+use super::queue::{Receipt, Reservation, Stage, StoredJob};
 use super::{Shared, beside};
 use crate::key::metadata_key;
 use crate::{BucketError, FileUpload, KeyFields, PutMode};
@@ -20,11 +20,12 @@ pub(super) async fn advance(shared: &Shared, recording: RecordingId) -> Result<O
     };
     let job = &mut job;
     take_newest(shared, job).await?;
+    take_reservation(shared, job).await?;
     // Keys that turned out to be taken although they looked free.
     let mut taken = BTreeSet::new();
     loop {
         let next = match job.stage.clone() {
-            Stage::Waiting => Stage::Reserved { key: reserve(shared, job, &taken).await?, begun: false },
+            Stage::Waiting => Stage::Reserved { key: reserve_for(shared, job, &taken).await?, begun: false },
             Stage::Reserved { key, begun } => upload(shared, job, key, begun, &mut taken).await?,
             Stage::AudioStored { key, audio } => {
                 put_metadata(shared, job, &key).await?;
@@ -57,16 +58,34 @@ async fn enter(shared: &Shared, job: &mut StoredJob, stage: Stage) -> Result<(),
     Ok(shared.queue.save(job).await?)
 }
 
-/// A key that no object, no metadata and no other job has.
-async fn reserve(shared: &Shared, job: &StoredJob, taken: &BTreeSet<String>) -> Result<String, ErrorReport> {
+/// What went up while the take grew is this job's.
+async fn take_reservation(shared: &Shared, job: &mut StoredJob) -> Result<(), ErrorReport> {
+    let Some(Reservation { key, .. }) = shared.queue.reservation(job.recording).await? else { return Ok(()) };
+    if job.stage == Stage::Waiting && claim(shared, &key, job.recording) {
+        enter(shared, job, Stage::Reserved { key, begun: true }).await?;
+    }
+    Ok(shared.queue.remove_reservation(job.recording).await?)
+}
+
+async fn reserve_for(shared: &Shared, job: &StoredJob, taken: &BTreeSet<String>) -> Result<String, ErrorReport> {
     let started_at = OffsetDateTime::parse(&job.metadata.started_at, &Rfc3339).map_err(|error| {
         let message = format!("the recording's start {:?} is no time: {error}", job.metadata.started_at);
         ErrorReport::new(code::BAD_REQUEST, message, "report this as a defect; the take is kept")
     })?;
     let fields = KeyFields { room: &job.metadata.room, started_at, recording: job.recording };
-    let candidates = shared.settings.key_template.candidates(&fields).map(|name| shared.settings.prefix.key(&name));
+    reserve(shared, &fields, taken).await
+}
+
+/// A key that no object, no metadata and no other job has.
+pub(super) async fn reserve(
+    shared: &Shared,
+    fields: &KeyFields<'_>,
+    taken: &BTreeSet<String>,
+) -> Result<String, ErrorReport> {
+    let recording = fields.recording;
+    let candidates = shared.settings.key_template.candidates(fields).map(|name| shared.settings.prefix.key(&name));
     for key in &candidates {
-        if taken.contains(key) || !claim(shared, key, job.recording) {
+        if taken.contains(key) || !claim(shared, key, recording) {
             continue;
         }
         // With the metadata's place taken, the recording would be without.
@@ -74,7 +93,7 @@ async fn reserve(shared: &Shared, job: &StoredJob, taken: &BTreeSet<String>) -> 
         if free {
             return Ok(key.clone());
         }
-        release(shared, key, job.recording);
+        release(shared, key, recording);
     }
     let [key, ..] = candidates;
     Err(BucketError::AlreadyExists { key }.into())
@@ -85,7 +104,7 @@ fn claim(shared: &Shared, key: &str, recording: RecordingId) -> bool {
     *shared.reserved().entry(key.to_owned()).or_insert(recording) == recording
 }
 
-fn release(shared: &Shared, key: &str, recording: RecordingId) {
+pub(super) fn release(shared: &Shared, key: &str, recording: RecordingId) {
     let mut reserved = shared.reserved();
     if reserved.get(key) == Some(&recording) {
         reserved.remove(key);

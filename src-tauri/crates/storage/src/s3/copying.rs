@@ -40,7 +40,7 @@ impl S3Bucket {
         match patiently(range.length, request.send()).await? {
             Ok(answer) => {
                 let copied = answer.copy_part_result().and_then(|copied| copied.e_tag());
-                Ok(copied.map(|tag| Part { size: range.length, etag: etag(Some(tag)) }))
+                Ok(copied.map(|tag| Part { size: range.length, etag: etag(Some(tag)), md5: None }))
             }
             Err(error) if errors::condition_failed(&error) => Err(BucketError::Changed { key: upload.key.to_owned() }),
             // Sending the part finds the same, and says so.

@@ -2,93 +2,26 @@
 //!
 //! JSON lines, each synced before the next step: first what is uploaded, then the store's id of the upload, then every
 //! part that the store has confirmed. A crash can only tear the last line, which then never happened.
+//!
+//! Of a file that grows nobody knows size and content before it is whole; then that is another line, and says which parts
+//! may have got other bytes since they went up.
 
-use std::collections::BTreeMap;
+mod lines;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use roomtone_protocol::RecordingId;
-use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
+pub(super) use self::lines::{Growing, Part, Subject};
+
+use self::lines::{Contents, Found, Line, SCHEMA, file_name, read};
+use super::planner::Known;
 use super::source::Source;
 use crate::BucketError;
 use crate::off_thread::off_thread;
-
-/// Version of the lines.
-const SCHEMA: u32 = 1;
-
-/// What is being uploaded, and how it is cut. If any of it differs, the parts of before are of no use.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Subject {
-    schema: u32,
-    store: String,
-    bucket: String,
-    pub(super) key: String,
-    recording: RecordingId,
-    size: u64,
-    modified: i64,
-    pub(super) part_size: u64,
-}
-
-impl Subject {
-    pub(super) fn new(
-        store: &str,
-        bucket: &str,
-        key: &str,
-        recording: RecordingId,
-        source: &Source,
-        part_size: u64,
-    ) -> Self {
-        Self {
-            schema: SCHEMA,
-            store: store.to_owned(),
-            bucket: bucket.to_owned(),
-            key: key.to_owned(),
-            recording,
-            size: source.size,
-            modified: source.modified,
-            part_size,
-        }
-    }
-
-    fn file_name(&self) -> String {
-        file_name((&self.store, &self.bucket, &self.key))
-    }
-}
-
-/// One file per object, of a store, a bucket and a key.
-fn file_name((store, bucket, key): (&str, &str, &str)) -> String {
-    let mut hash = Sha256::new();
-    for text in [store, bucket, key] {
-        hash.update((text.len() as u64).to_le_bytes());
-        hash.update(text);
-    }
-    let digits: String = hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    format!("{digits}.ledger")
-}
-
-/// A part that the store has confirmed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Part {
-    pub(super) size: u64,
-    pub(super) etag: String,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(tag = "line", rename_all = "snake_case")]
-enum Line {
-    Subject(Subject),
-    Upload {
-        id: String,
-    },
-    Part {
-        number: i32,
-        #[serde(flatten)]
-        part: Part,
-    },
-}
 
 /// The ledger of one upload.
 #[derive(Debug)]
@@ -98,6 +31,12 @@ pub(super) struct Ledger {
     pub(super) upload: Option<String>,
     /// By number.
     pub(super) parts: BTreeMap<i32, Part>,
+    pub(super) part_size: u64,
+    /// Of a file that was growing when the upload began.
+    pub(super) growing: Option<Growing>,
+    /// Size and time of the file that the parts are of, but for the doubtful ones.
+    whole: Option<(u64, i64)>,
+    doubtful: BTreeSet<i32>,
 }
 
 /// A ledger as found on the disk.
@@ -123,11 +62,44 @@ impl Ledger {
     ) -> Result<Option<Self>, BucketError> {
         let path = folder.join(file_name(object));
         off_thread(move || {
-            let found = read_file(&path)?.into_contents();
-            let ours = found.subject.is_some_and(|subject| subject.schema <= SCHEMA && subject.recording == recording);
-            Ok(ours.then_some(Self { path, upload: found.upload, parts: found.parts }))
+            let contents = read_file(&path)?.into_contents();
+            let ours = |subject: &Subject| subject.schema <= SCHEMA && subject.recording == recording;
+            let subject = contents.subject.clone().filter(ours);
+            Ok(subject.map(|subject| contents.into_ledger(path, &subject)))
         })
         .await
+    }
+
+    /// Begins the ledger of a file that grows, in the place of whatever there is.
+    pub(super) async fn begin_growing(folder: &Path, subject: Subject) -> Result<Self, BucketError> {
+        let path = folder.join(subject.file_name());
+        off_thread(move || {
+            let begun = remove(&path).and_then(|()| append(&path, &Line::Subject(subject.clone())));
+            begun.map_err(|error| BucketError::io(&path, error))?;
+            Ok(Contents::default().into_ledger(path, &subject))
+        })
+        .await
+    }
+
+    /// The parts, with what is known of each; those that can neither be relied on nor compared are none.
+    pub(super) fn known(&self, sure: impl Fn(i32) -> bool) -> impl Iterator<Item = Known> {
+        self.parts.iter().filter_map(move |(&number, part)| {
+            let sure = sure(number);
+            (sure || part.md5.is_some()).then_some(Known { number, length: part.size, sure })
+        })
+    }
+
+    /// Whether a part that the store has is known to have the bytes of this file.
+    pub(super) fn is_sure(&self, number: i32, file: &Source) -> bool {
+        self.whole == Some((file.size, file.modified)) && !self.doubtful.contains(&number)
+    }
+
+    /// Notes that the file is whole, and which parts may not be of it.
+    pub(super) async fn note_whole(&mut self, file: &Source, doubtful: BTreeSet<i32>) -> Result<(), BucketError> {
+        let (size, modified) = (file.size, file.modified);
+        self.append(Line::Whole { size, modified, doubtful: doubtful.clone() }).await?;
+        (self.whole, self.doubtful) = (Some((size, modified)), doubtful);
+        Ok(())
     }
 
     /// Notes the store's id of the upload.
@@ -141,20 +113,26 @@ impl Ledger {
     pub(super) async fn confirm(&mut self, number: i32, part: Part) -> Result<(), BucketError> {
         self.append(Line::Part { number, part: part.clone() }).await?;
         self.parts.insert(number, part);
+        self.doubtful.remove(&number);
         Ok(())
     }
 
     /// Forgets the upload.
     pub(super) fn remove(self) -> Result<(), BucketError> {
-        match fs::remove_file(&self.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(BucketError::io(self.path, error)),
-            _ => Ok(()),
-        }
+        remove(&self.path).map_err(|error| BucketError::io(self.path, error))
     }
 
     async fn append(&self, line: Line) -> Result<(), BucketError> {
         let path = self.path.clone();
         off_thread(move || append(&path, &line).map_err(|error| BucketError::io(path, error))).await
+    }
+}
+
+/// One that is not there is no error.
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 
@@ -166,33 +144,12 @@ fn append(path: &Path, line: &Line) -> io::Result<()> {
     file.sync_data()
 }
 
-/// What a ledger says.
-#[derive(Debug, Default)]
-struct Contents {
-    subject: Option<Subject>,
-    upload: Option<String>,
-    parts: BTreeMap<i32, Part>,
-}
-
-/// The lines of a ledger, how many bytes they have, and how many the file has.
-struct Found {
-    lines: Vec<Line>,
-    whole: usize,
-    bytes: usize,
-}
-
-impl Found {
-    fn into_contents(self) -> Contents {
-        let mut contents = Contents::default();
-        for line in self.lines {
-            match line {
-                Line::Subject(subject) => contents.subject = Some(subject),
-                Line::Upload { id } => contents.upload = Some(id),
-                // The last of a number wins: it is what the store has now.
-                Line::Part { number, part } => drop(contents.parts.insert(number, part)),
-            }
-        }
-        contents
+impl Contents {
+    fn into_ledger(self, path: PathBuf, subject: &Subject) -> Ledger {
+        let Self { upload, parts, whole, doubtful, .. } = self;
+        let whole = whole.or(subject.growing.is_none().then_some((subject.size, subject.modified)));
+        let (part_size, growing) = (subject.part_size, subject.growing);
+        Ledger { path, upload, parts, part_size, growing, whole, doubtful }
     }
 }
 
@@ -210,33 +167,20 @@ fn open(path: PathBuf, subject: &Subject) -> Result<Opened, BucketError> {
     let failed = |error| BucketError::io(&path, error);
     let found = read_file(&path)?;
     let (whole, bytes) = (found.whole, found.bytes);
-    let Contents { subject: before, upload, parts } = found.into_contents();
+    let contents = found.into_contents();
+    let before = contents.subject.clone();
     if before.as_ref().is_some_and(|before| before.schema > SCHEMA) {
         return Err(BucketError::NewerVersion("the ledger of an upload".into()));
     }
-    if before.as_ref() == Some(subject) {
+    if let Some(before) = before.filter(|before| before == subject || before.grew_into(subject)) {
         File::options().write(true).open(&path).and_then(|file| file.set_len(whole as u64)).map_err(failed)?;
-        return Ok(Opened { ledger: Ledger { path, upload, parts }, outdated: None });
+        return Ok(Opened { ledger: contents.into_ledger(path, &before), outdated: None });
     }
     if bytes > 0 {
         fs::remove_file(&path).map_err(failed)?;
     }
     append(&path, &Line::Subject(subject.clone())).map_err(failed)?;
-    Ok(Opened { ledger: Ledger { path, upload: None, parts: BTreeMap::new() }, outdated: upload })
-}
-
-/// The lines up to the first that is torn, and how many bytes they have.
-fn read(text: &[u8]) -> (Vec<Line>, usize) {
-    let mut lines = Vec::new();
-    let mut whole = 0;
-    for line in text.split_inclusive(|byte| *byte == b'\n') {
-        match serde_json::from_slice(line) {
-            Ok(parsed) if line.ends_with(b"\n") => lines.push(parsed),
-            _ => break,
-        }
-        whole += line.len();
-    }
-    (lines, whole)
+    Ok(Opened { ledger: Contents::default().into_ledger(path, subject), outdated: contents.upload })
 }
 
 #[cfg(test)]
@@ -249,7 +193,7 @@ mod tests {
     }
 
     fn part(etag: &str) -> Part {
-        Part { size: 8, etag: etag.into() }
+        Part { size: 8, etag: etag.into(), md5: None }
     }
 
     #[tokio::test]
@@ -298,6 +242,52 @@ mod tests {
         assert_eq!(found.upload.as_deref(), Some("u1"));
         found.remove().unwrap();
         assert!(find(1).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn parts_of_a_file_that_grew_are_known_by_its_end_and_those_that_changed_are_doubtful() {
+        let folder = tempfile::tempdir().unwrap();
+        let recording = RecordingId::from_bytes([1; 16]);
+        let growing = Subject::growing(("http://s", "b", "k.wav"), recording, 8, Growing { channels: 2, wasted: 5 });
+        let mut ledger = Ledger::begin_growing(folder.path(), growing).await.unwrap();
+        ledger.begin("u1".into()).await.unwrap();
+        for number in [2, 3] {
+            ledger.confirm(number, part("a")).await.unwrap();
+        }
+        let file = |size| Source { path: "take.wav".into(), size, modified: 5 };
+        let open = async || Ledger::open(folder.path(), subject(20)).await.unwrap().ledger;
+        let found = open().await;
+        assert_eq!((found.upload.as_deref(), found.part_size), (Some("u1"), 8));
+        assert_eq!(found.growing, Some(Growing { channels: 2, wasted: 5 }));
+        assert!(!found.is_sure(2, &file(20)), "it may have died while the file was written over");
+
+        ledger.note_whole(&file(20), BTreeSet::from([1, 3])).await.unwrap();
+        let mut found = open().await;
+        assert!(found.is_sure(2, &file(20)) && !found.is_sure(3, &file(20)));
+        assert!(!found.is_sure(2, &file(21)), "of another file");
+        found.confirm(3, part("b")).await.unwrap();
+        assert!(found.is_sure(3, &file(20)) && open().await.is_sure(3, &file(20)));
+
+        // More parts than stores take.
+        let large = Subject { size: 8 * 10_001, ..subject(0) };
+        assert_eq!(Ledger::open(folder.path(), large).await.unwrap().outdated.as_deref(), Some("u1"));
+    }
+
+    #[tokio::test]
+    async fn ledgers_of_earlier_programs_are_readable() {
+        let folder = tempfile::tempdir().unwrap();
+        let lines = concat!(
+            r#"{"line":"subject","schema":1,"store":"http://s","bucket":"b","key":"k.wav","#,
+            r#""recording":"01010101010101010101010101010101","size":20,"modified":5,"part_size":8}"#,
+            "\n",
+            r#"{"line":"upload","id":"u1"}"#,
+            "\n",
+            r#"{"line":"part","number":1,"size":8,"etag":"a"}"#,
+            "\n",
+        );
+        fs::write(folder.path().join(subject(20).file_name()), lines).unwrap();
+        let ledger = Ledger::open(folder.path(), subject(20)).await.unwrap().ledger;
+        assert_eq!((ledger.upload.as_deref(), ledger.parts), (Some("u1"), BTreeMap::from([(1, part("a"))])));
     }
 
     #[tokio::test]

@@ -6,12 +6,23 @@ const MIB: u64 = 1024 * 1024;
 /// The least size of a part: smaller ones cost more requests than they save in resending.
 pub(super) const LEAST_PART: u64 = 8 * MIB;
 
-/// The most parts aimed at. Stores take 10,000; the rest is reserve for a file that grew a little.
+/// The most parts aimed at. The rest of what stores take is reserve for a file that grew a little.
 const MOST_PARTS: u64 = 9_900;
+
+/// The most parts that stores take (Amazon S3, multipart upload limits).
+pub(super) const MOST_NUMBER: i32 = 10_000;
+
+/// How long a recording is expected to be at most, in seconds: a day. A longer one goes up after its end, in larger parts.
+const LONGEST: u64 = 24 * 3600;
 
 /// Bytes a part, in whole mebibytes. All parts but the last have this size, as some stores demand.
 pub(super) fn part_size(file: u64) -> u64 {
     LEAST_PART.max(file.div_ceil(MOST_PARTS).next_multiple_of(MIB))
+}
+
+/// Bytes a part of a file that grows by so many bytes a second, and whose size nobody knows.
+pub(super) fn growing_part_size(bytes_per_s: u64) -> u64 {
+    part_size(bytes_per_s.saturating_mul(LONGEST))
 }
 
 /// One part: its number from 1, where it begins, its bytes.
@@ -20,6 +31,18 @@ pub(super) struct PartRange {
     pub(super) number: i32,
     pub(super) offset: u64,
     pub(super) length: u64,
+}
+
+impl PartRange {
+    /// The part of this number of a file with so many bytes; None if it has no such part.
+    pub(super) fn of(number: i32, file: u64, part: u64) -> Option<Self> {
+        let offset = u64::try_from(number).ok()?.checked_sub(1)?.checked_mul(part)?;
+        (offset < file).then(|| Self { number, offset, length: part.min(file - offset) })
+    }
+
+    pub(super) fn end(&self) -> u64 {
+        self.offset + self.length
+    }
 }
 
 /// The parts of a file.
@@ -50,6 +73,7 @@ mod tests {
     fn a_day_of_thirty_two_channels_fits_into_the_parts_a_store_takes() {
         let day = 24 * 3600 * 48_000 * 3 * 32;
         let size = part_size(day);
+        assert_eq!(size, growing_part_size(48_000 * 3 * 32));
         assert_eq!(size % MIB, 0);
         assert!(parts(day, size).count() <= 9_900, "{size}");
         assert!(size <= 5 * 1024 * MIB);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
+use roomtone_protocol::RecordingId;
 
 use super::errors::Operation;
 use super::plan::LEAST_PART;
@@ -49,9 +50,9 @@ impl Content<'_> {
 }
 
 /// What the object says about itself.
-pub(super) fn notes(upload: &FileUpload<'_>) -> HashMap<String, String> {
-    let mut notes = HashMap::from([(RECORDING_NOTE.to_owned(), upload.recording.to_string())]);
-    notes.extend(upload.sha256.map(|hash| (SHA256_NOTE.to_owned(), hash.to_owned())));
+pub(super) fn notes(recording: RecordingId, sha256: Option<&str>) -> HashMap<String, String> {
+    let mut notes = HashMap::from([(RECORDING_NOTE.to_owned(), recording.to_string())]);
+    notes.extend(sha256.map(|hash| (SHA256_NOTE.to_owned(), hash.to_owned())));
     notes
 }
 
@@ -72,6 +73,8 @@ impl S3Bucket {
     pub(super) async fn upload(&self, upload: FileUpload<'_>, progress: Progress) -> Result<ObjectInfo, BucketError> {
         let source = Source::open(upload.path).await?;
         let sent = if source.size <= LEAST_PART {
+            // It may have been longer while it grew.
+            self.discard(upload.key, upload.recording).await?;
             let content = Content::File(&source, &upload);
             let sent = self.put_object(upload.key, upload.mode, content).await;
             sent.inspect(|()| progress.report(source.size, source.size))
@@ -107,7 +110,9 @@ impl S3Bucket {
             let mut request = self.client.put_object().bucket(&self.bucket).key(key);
             request = match content {
                 Content::Bytes(_) => request.content_type("application/json"),
-                Content::File(_, upload) => request.content_type("audio/wav").set_metadata(Some(notes(upload))),
+                Content::File(_, upload) => {
+                    request.content_type("audio/wav").set_metadata(Some(notes(upload.recording, upload.sha256)))
+                }
             };
             request = request.set_if_none_match(condition.if_none_match()).set_if_match(condition.if_match());
             let request = request.content_md5(&md5).body(content.body().await?);

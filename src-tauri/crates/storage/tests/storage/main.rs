@@ -7,6 +7,7 @@ mod discard;
 mod disk;
 mod fake;
 mod folder;
+mod growing;
 mod publish;
 mod revise;
 mod s3;

@@ -24,6 +24,8 @@ pub(crate) struct Proxy {
     conditions: Conditions,
     refused: AtomicUsize,
     sent: AtomicUsize,
+    /// Answers to completions that are still to be lost.
+    losing: AtomicUsize,
 }
 
 /// Whether requests with conditions reach the store.
@@ -38,6 +40,16 @@ impl Proxy {
     pub(crate) fn sent(&self) -> usize {
         self.sent.load(Ordering::Relaxed)
     }
+
+    /// The answers to so many completions do not reach whoever asked, although they were carried out.
+    pub(crate) fn loses_completions(&self, count: usize) {
+        self.losing.store(count, Ordering::Relaxed);
+    }
+
+    /// Whether all of them are lost.
+    pub(crate) fn has_lost_completions(&self) -> bool {
+        self.losing.load(Ordering::Relaxed) == 0
+    }
 }
 
 async fn pass(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
@@ -51,7 +63,13 @@ async fn pass(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
     let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
     proxy.sent.fetch_add(body.len(), Ordering::Relaxed);
     // The host header stays: it is part of what is signed.
+    let completion =
+        head.method == axum::http::Method::POST && head.uri.query().is_some_and(|query| query.contains("uploadId="));
     let sent = proxy.client.request(head.method, address).headers(head.headers).body(body).send().await.unwrap();
+    let one_less = |left: usize| left.checked_sub(1);
+    if completion && proxy.losing.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok() {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    }
     let mut answer = Response::builder().status(sent.status());
     *answer.headers_mut().unwrap() = sent.headers().clone();
     answer.body(Body::from(sent.bytes().await.unwrap())).unwrap()
@@ -64,6 +82,7 @@ pub(crate) async fn proxied(weed: &Weed, ledgers: &Path, conditions: Conditions)
         conditions,
         refused: AtomicUsize::new(0),
         sent: AtomicUsize::new(0),
+        losing: AtomicUsize::new(0),
     });
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());

@@ -1,10 +1,12 @@
 //! Recordings that were discarded: the tombstone first, then everything.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use roomtone_engine::HostEvent;
 use roomtone_protocol::{ErrorReport, RecordingId};
+use roomtone_storage::Publisher;
 use tokio::time::sleep;
 
 use super::engine::{Engine, Input};
@@ -59,5 +61,27 @@ impl Engine {
                 tracing::error!(%recording, %error, "the folder of a discarded recording cannot be removed; the next start tries again");
             }
         });
+    }
+}
+
+/// What went up of recordings that nobody can finish, because there is nothing of them on this disk, leaves the bucket.
+pub(super) fn withdraw_orphans(publisher: Arc<Publisher>, recordings: PathBuf) {
+    tokio::spawn(async move {
+        let growing = publisher.growing().await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "what went up of recordings in progress is not known");
+            Vec::new()
+        });
+        for recording in growing {
+            if !recordings.join(recording.to_string()).exists() {
+                withdraw(&publisher, recording).await;
+            }
+        }
+    });
+}
+
+/// Has the store discard what went up of a recording that there will be no file of.
+pub(super) async fn withdraw(publisher: &Publisher, recording: RecordingId) {
+    if let Err(error) = publisher.withdraw(recording).await {
+        tracing::warn!(%recording, %error, "parts of a recording that is no more stay in the bucket until the next start");
     }
 }

@@ -13,6 +13,7 @@ use roomtone_protocol::{ErrorReport, ParticipantId, RecordingId};
 use roomtone_recorder::{BitDepth, ChannelSpec, FinalizeError, FinalizeOptions, Journal, JournalError, TakeSettings};
 use roomtone_storage::{Job, PublishEvent, Publisher};
 
+use super::discard::withdraw;
 use super::engine::{Engine, Input};
 use super::folder::{self, Unfinished, Version};
 use super::shelf::duration_ms;
@@ -198,6 +199,10 @@ impl Engine {
 
     pub(super) fn finished(&mut self, finish: Finish) {
         let Finish { recording, result } = finish;
+        if let Err(WriteError::Empty) = result {
+            let publisher = Arc::clone(&self.parts.publisher);
+            tokio::spawn(async move { withdraw(&publisher, recording).await });
+        }
         let result = result.map_err(FinalizeFailure::from).map(|made| {
             let path = match &made {
                 Made::Now(finished, _) => finished.path.clone(),

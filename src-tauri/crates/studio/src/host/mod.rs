@@ -34,7 +34,7 @@ use crate::settings::{BucketChoice, Settings};
 use crate::wakeful::Wakeful;
 use desk::HostDesk;
 use engine::{Engine, Input, Order, Parts, moment, watch_list};
-use take::GrownBytes;
+use take::Ground;
 use writer::Writer;
 
 /// What a room is called where nobody says otherwise.
@@ -107,6 +107,8 @@ impl Host {
         let publishing = PublisherSettings {
             prefix: configured.prefix.clone(),
             key_template: template.unwrap_or_default(),
+            grow: settings.upload_while_recording(),
+            limit: settings.upload_limit(),
             ..PublisherSettings::default()
         };
         let uploads = data_dir.path("uploads");
@@ -127,8 +129,8 @@ impl Host {
         let (endpoint, mut relay_events) = RecorderEndpoint::start(config).await?;
         let recordings = data_dir.path("recordings");
         let reserve = Reserve::new(data_dir.path("reserve"));
-        let grown = GrownBytes::default();
-        let (writer, written) = Writer::start(Arc::new(SystemDisk), reserve.clone(), grown.clone())
+        let ground = Ground { publisher: Some(Arc::clone(&publisher)), ..Ground::default() };
+        let (writer, written) = Writer::start(Arc::new(SystemDisk), reserve.clone(), ground.clone())
             .map_err(|error| io(&recordings, &error))?;
         let (inbox, queue) = mpsc::channel(INBOX);
         let (events, event_queue) = mpsc::channel(4_096);
@@ -189,12 +191,13 @@ impl Host {
             own_relay: open.own_relay,
             publisher,
             recordings,
-            grown,
+            grown: ground.bytes,
             reserve,
             wakeful: Wakeful::new(),
             events,
             inbox: inbox.clone(),
         });
+        discard::withdraw_orphans(Arc::clone(&engine.parts.publisher), data_dir.path("recordings"));
         let recovered = engine.recover().map_err(|error| io(&data_dir.path("recordings"), &error))?;
         engine.tell(HostEvent::Ready {
             room: name,

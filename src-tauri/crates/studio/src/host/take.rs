@@ -6,12 +6,14 @@
 //! Stop   --the last snapshot------> finish: what is left, head, fsync, name
 //! ```
 //!
+//! Where the settings have it so, somebody is told what happens to the file, and sends it on its way while it grows.
+//!
 //! It is a projection. Whatever fails here is logged, and the file is made of the journal in one pass at the end; on a
 //! disk that fills up it gives its room to the journal.
 
+mod growth;
+
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
 
@@ -20,6 +22,10 @@ use roomtone_protocol::ClockNs;
 use roomtone_recorder::{
     FinalizeError, FinalizeOptions, Finished, Horizon, Journal, JournalSnapshot, Step, Take, TakeSettings,
 };
+
+pub(super) use self::growth::{Ground, GrownBytes};
+
+use self::growth::Share;
 
 /// How far the thread stands back, where the system can say so of a thread: half way to the last rank. A call is going on
 /// beside us, and the microphone's worker must not wait.
@@ -38,25 +44,14 @@ pub(super) struct Grown {
     share: Share,
 }
 
-/// Bytes of all takes that grow. The rules count a recording's file as still to be written; so much of it is already.
-#[derive(Debug, Clone, Default)]
-pub(super) struct GrownBytes(Arc<AtomicU64>);
-
-/// One take's part of them, until its file is whole.
-#[derive(Debug)]
-struct Share {
-    of: GrownBytes,
-    bytes: u64,
-}
-
 impl Growing {
     /// Begins a take, or goes on with what an earlier start left of it. None if there is no thread for it.
-    pub(super) fn start(settings: TakeSettings, bytes: &GrownBytes) -> Option<Self> {
+    pub(super) fn start(settings: TakeSettings, ground: &Ground) -> Option<Self> {
         let recording = settings.recording;
         // One may wait while the thread is busy for some milliseconds; a second later comes the next one.
         let (snapshots, queue) = sync_channel(1);
-        let share = Share { of: bytes.clone(), bytes: 0 };
-        let thread = thread::Builder::new().name("take".into()).spawn(move || grow(settings, share, &queue));
+        let ground = ground.clone();
+        let thread = thread::Builder::new().name("take".into()).spawn(move || grow(settings, &ground, &queue));
         let thread = thread.inspect_err(|error| {
             tracing::warn!(%recording, %error, "a take does not grow; its file is made at the end");
         });
@@ -94,14 +89,14 @@ impl Growing {
 }
 
 /// The thread: ends when nobody feeds it any more, or when it cannot go on.
-fn grow(settings: TakeSettings, share: Share, snapshots: &Receiver<(JournalSnapshot, ClockNs)>) -> Option<Grown> {
+fn grow(settings: TakeSettings, ground: &Ground, snapshots: &Receiver<(JournalSnapshot, ClockNs)>) -> Option<Grown> {
     let recording = settings.recording;
     stand_back();
     let given_up = |error: &FinalizeError| {
         tracing::warn!(%recording, %error, "a take stops growing; its file is made at the end");
     };
-    let mut grown = Grown { take: Take::open(settings).inspect_err(given_up).ok()?, share };
-    match grown.follow(snapshots) {
+    let mut grown = Grown { take: Take::open(settings).inspect_err(given_up).ok()?, share: ground.bytes.share() };
+    match grown.follow(snapshots, ground) {
         Ok(()) => Some(grown),
         Err(error) => {
             given_up(&error);
@@ -112,39 +107,32 @@ fn grow(settings: TakeSettings, share: Share, snapshots: &Receiver<(JournalSnaps
 }
 
 impl Grown {
-    fn follow(&mut self, snapshots: &Receiver<(JournalSnapshot, ClockNs)>) -> Result<(), FinalizeError> {
-        let mut idle = true;
+    fn follow(
+        &mut self,
+        snapshots: &Receiver<(JournalSnapshot, ClockNs)>,
+        ground: &Ground,
+    ) -> Result<(), FinalizeError> {
+        let (mut idle, mut begun) = (true, false);
         loop {
             let news =
                 if idle { snapshots.recv().map_err(|_| TryRecvError::Disconnected) } else { snapshots.try_recv() };
             match news {
-                Ok((snapshot, now)) => self.take.update(&snapshot, &snapshot.layout(), &Horizon::Running { now })?,
+                Ok((snapshot, now)) => {
+                    self.take.update(&snapshot, &snapshot.layout(), &Horizon::Running { now })?;
+                    // Its name in the bucket tells when it began.
+                    if !begun && snapshot.started_at().is_some() {
+                        begun = true;
+                        if let Some(watch) = ground.watch(&snapshot) {
+                            self.take.watch(watch);
+                        }
+                    }
+                }
                 Err(TryRecvError::Empty) => {}
                 Err(TryRecvError::Disconnected) => return Ok(()),
             }
             idle = self.take.step()? == Step::Idle;
             self.share.set(self.take.bytes());
         }
-    }
-}
-
-impl GrownBytes {
-    pub(super) fn total(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-impl Share {
-    fn set(&mut self, bytes: u64) {
-        // In one step, or somebody would see both; it wraps like the difference.
-        self.of.0.fetch_add(bytes.wrapping_sub(self.bytes), Ordering::Relaxed);
-        self.bytes = bytes;
-    }
-}
-
-impl Drop for Share {
-    fn drop(&mut self) {
-        self.set(0);
     }
 }
 

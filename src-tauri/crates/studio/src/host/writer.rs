@@ -14,7 +14,7 @@ use roomtone_protocol::{ParticipantId, RecordingId};
 use roomtone_recorder::{Journal, JournalError, RecordingHeader, TakeSettings};
 use tokio::sync::{mpsc, oneshot};
 
-use super::take::{Growing, GrownBytes};
+use super::take::{Ground, Growing};
 
 /// Records that may wait for a slow disk: at 50 packets a second, 32 people fill this in five seconds. What does not
 /// fit counts as not received and is asked for again.
@@ -72,18 +72,18 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread. `reserve` is room on the disk that the journals are on; `grown` is told what the takes beside
-    /// them hold.
+    /// Starts the thread. `reserve` is room on the disk that the journals are on; on `ground` the takes beside them
+    /// grow.
     pub(super) fn start(
         disk: Arc<dyn Disk>,
         reserve: Reserve,
-        grown: GrownBytes,
+        ground: Ground,
     ) -> std::io::Result<(Self, mpsc::UnboundedReceiver<Written>)> {
         let (jobs, queue) = sync_channel(QUEUE);
         // Unbounded and yet small: a few messages a track and second.
         let (tell, told) = mpsc::unbounded_channel();
         let (journals, gathered) = Default::default();
-        let writing = Writing { disk, journals, gathered, reserve, grown, tell, synced_ns: now().0 };
+        let writing = Writing { disk, journals, gathered, reserve, ground, tell, synced_ns: now().0 };
         let thread = thread::Builder::new().name("journal".into()).spawn(move || writing.run(&queue))?.thread().clone();
         Ok((Self { jobs, thread }, told))
     }
@@ -132,7 +132,7 @@ struct Writing {
     /// What is to be appended to tracks, in the order in which it came.
     gathered: BTreeMap<(RecordingId, ParticipantId), Vec<Record>>,
     reserve: Reserve,
-    grown: GrownBytes,
+    ground: Ground,
     tell: mpsc::UnboundedSender<Written>,
     synced_ns: i64,
 }
@@ -195,7 +195,7 @@ impl Writing {
         match job {
             Job::Open { recording, folder, header, take } => self.open(recording, &folder, &header, take),
             Job::Adopt { recording, journal, take } => {
-                let growing = take.and_then(|take| Growing::start(take, &self.grown));
+                let growing = take.and_then(|take| Growing::start(take, &self.ground));
                 self.journals.insert(recording, Open::new(*journal, growing));
             }
             Job::Append { recording, participant, record } => {
@@ -228,7 +228,7 @@ impl Writing {
         });
         match created {
             Ok(journal) => {
-                let growing = Growing::start(take, &self.grown);
+                let growing = Growing::start(take, &self.ground);
                 self.journals.insert(recording, Open::new(journal, growing));
                 self.tell(Written::Open { recording });
             }

@@ -23,7 +23,7 @@ const FRAMES: u64 = SECONDS * SAMPLE_RATE as u64;
 struct Stage {
     place: tempfile::TempDir,
     journal: Journal,
-    bytes: GrownBytes,
+    ground: Ground,
     began: ClockNs,
 }
 
@@ -39,7 +39,7 @@ impl Stage {
         };
         let journal = Journal::create(&place.path().join("journal"), header).unwrap();
         let began = ClockNs(now().0 - Duration::from_secs(SECONDS).as_nanos() as i64);
-        let mut stage = Self { place, journal, bytes: GrownBytes::default(), began };
+        let mut stage = Self { place, journal, ground: Ground::default(), began };
         stage.edge(IntervalEdge::Start, began);
         for (index, person) in (0..).zip(PEOPLE) {
             let participant = ParticipantId::from_bytes([person; 16]);
@@ -99,18 +99,18 @@ impl Stage {
     }
 
     fn grows(&self) -> Growing {
-        Growing::start(self.settings("take.wav"), &self.bytes).unwrap()
+        Growing::start(self.settings("take.wav"), &self.ground).unwrap()
     }
 
     /// Waits until a take has grown to so many frames; what it has is shown to it again and again.
     fn grown(&self, growing: &Growing, frames: u64) {
-        self.fed_until(growing, || self.bytes.total() >= frames * 2 * 3);
+        self.fed_until(growing, || self.ground.bytes.total() >= frames * 2 * 3);
     }
 
     fn fed_until(&self, growing: &Growing, reached: impl Fn() -> bool) {
         let patience = now().0 + Duration::from_secs(60).as_nanos() as i64;
         while !reached() {
-            assert!(now().0 < patience, "only {} bytes", self.bytes.total());
+            assert!(now().0 < patience, "only {} bytes", self.ground.bytes.total());
             growing.feed(&self.journal);
             thread::yield_now();
         }
@@ -158,7 +158,7 @@ fn stop_leaves_the_last_second_to_render() {
     assert!(grown.take.rendered_frames() + 24_000 >= FRAMES);
     assert_eq!(stage.takes(), ["take.wav.partial", "take.wav.state"]);
     let finished = stage.finish(Some(grown), "take.wav", None);
-    assert_eq!((finished.frames, stage.bytes.total()), (FRAMES, 0));
+    assert_eq!((finished.frames, stage.ground.bytes.total()), (FRAMES, 0));
     assert_eq!(stage.takes(), ["take.wav", "take.wav.state"]);
     stage.is_as_of_one_pass("take.wav");
 }
@@ -186,7 +186,7 @@ fn a_take_that_nothing_is_made_of_leaves_nothing() {
     let growing = stage.grows();
     stage.grown(&growing, FRAMES - 24_000);
     growing.discard();
-    assert_eq!((stage.takes(), stage.bytes.total()), (vec![], 0));
+    assert_eq!((stage.takes(), stage.ground.bytes.total()), (vec![], 0));
 }
 
 #[test]
@@ -198,7 +198,7 @@ fn a_take_that_fails_gives_its_room_back_and_the_file_is_made_at_the_end() {
     let (journal, away) = (stage.file("journal"), stage.file("away"));
     fs::rename(&journal, &away).unwrap();
     stage.fed_until(&growing, || growing.thread.is_finished());
-    assert_eq!((stage.takes(), stage.bytes.total()), (vec![], 0));
+    assert_eq!((stage.takes(), stage.ground.bytes.total()), (vec![], 0));
     growing.feed(&stage.journal);
     assert!(growing.stop().is_none());
     fs::rename(&away, &journal).unwrap();

@@ -32,7 +32,7 @@ impl Stage {
             journals: HashMap::new(),
             gathered: BTreeMap::new(),
             reserve: reserve.clone(),
-            grown: GrownBytes::default(),
+            ground: Ground::default(),
             tell,
             synced_ns: 0,
         };
@@ -129,7 +129,7 @@ impl Stage {
         self.writing.work(Job::Close { recording: RECORDING, done });
         let growing = closed.try_recv().unwrap().growing.unwrap();
         let _grown = growing.stop().unwrap();
-        self.writing.grown.total()
+        self.writing.ground.bytes.total()
     }
 
     fn close(mut self) -> Option<Journal> {
@@ -231,7 +231,7 @@ fn a_take_grows_with_what_is_synced_and_no_further_on_a_full_disk() {
     let mut stage = Stage::new(0);
     stage.talks();
     let patience = now().0 + 60_000_000_000;
-    while stage.writing.grown.total() < nine_seconds {
+    while stage.writing.ground.bytes.total() < nine_seconds {
         assert!(now().0 < patience);
         stage.writing.sync();
         std::thread::yield_now();
