@@ -1,7 +1,6 @@
 //! Somebody who cannot be asked for their clock: what comes from them, and when, tells it.
 //!
-//! Behind a boot of the recorder's computer nothing is learned this way before its clock has its place: what waits for that
-//! are questions and answers, and of arrivals there are enough afterwards.
+//! Behind a boot of the recorder's computer it waits, like questions and answers, until its clock has its place.
 
 use roomtone_packets::{Arrival, Record, SenderReport};
 use roomtone_protocol::{ClockNs, ParticipantId};
@@ -18,14 +17,12 @@ impl RecorderEnd {
         opus: Vec<u8>,
         at: ClockNs,
     ) {
-        let at = self.placement.on_timeline(at);
-        let track = self.tracks.get_mut(&participant).filter(|_| self.placing.is_none());
-        let least = track.and_then(|track| {
+        let least = self.tracks.get_mut(&participant).and_then(|track| {
             let (segment, index, samples) = track.place(timestamp, &opus)?;
             track.arrivals.take(Arrival { segment, end: index.plus(u64::from(samples)), at })
         });
         if let Some(arrival) = least {
-            self.measured(desk, participant, &Record::Arrival(arrival));
+            self.learn(desk, participant, Record::Arrival(arrival));
         }
         self.media(desk, participant, timestamp, opus);
     }
@@ -39,12 +36,23 @@ impl RecorderEnd {
         at: ClockNs,
         round_trip_ns: Option<u64>,
     ) {
-        let track = self.tracks.get(&participant).filter(|_| self.placing.is_none());
+        let track = self.tracks.get(&participant);
         // Before a segment is announced nobody knows which sample it is of.
         if let Some((segment, index)) = track.and_then(|track| track.clock.extend(timestamp)) {
-            let at = self.placement.on_timeline(at);
             let report = SenderReport { segment, index, sent, at, round_trip_ns };
-            self.measured(desk, participant, &Record::Report(report));
+            self.learn(desk, participant, Record::Report(report));
         }
+    }
+
+    /// Something tells somebody's clock, on this run's own.
+    pub(super) fn learn(&mut self, desk: &mut dyn Desk, participant: ParticipantId, heard: Record) {
+        if let Some(placing) = &mut self.placing {
+            return placing.hear(participant, heard);
+        }
+        let mut heard = heard;
+        if let Record::Arrival(Arrival { at, .. }) | Record::Report(SenderReport { at, .. }) = &mut heard {
+            *at = self.placement.on_timeline(*at);
+        }
+        self.measured(desk, participant, &heard);
     }
 }

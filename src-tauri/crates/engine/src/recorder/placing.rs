@@ -36,6 +36,8 @@ pub(super) struct Placing {
     before: BTreeMap<ParticipantId, TrackClock>,
     /// On this run's own clock, in order.
     measured: BTreeMap<ParticipantId, Vec<ClockExchange>>,
+    /// What was heard meanwhile of those who cannot be asked, on this run's own clock, in order.
+    heard: Vec<(ParticipantId, Record)>,
 }
 
 impl Placing {
@@ -61,7 +63,7 @@ impl Placing {
         });
         let before: BTreeMap<_, _> = before.flatten().collect();
         let until = ClockNs(now.0.saturating_add(PATIENCE_NS));
-        Self { wall, earliest, since, until, before, measured: BTreeMap::new() }
+        Self { wall, earliest, since, until, before, measured: BTreeMap::new(), heard: Vec::new() }
     }
 
     /// Whether waiting longer can bring anything: not once the time is up, nor when everybody whose clock was known is
@@ -77,6 +79,11 @@ impl Placing {
     /// A measurement, on this run's own clock.
     pub(super) fn measure(&mut self, participant: ParticipantId, exchange: ClockExchange) {
         self.measured.entry(participant).or_default().push(exchange);
+    }
+
+    /// Something was heard of somebody who cannot be asked: where this clock lies, it does not tell.
+    pub(super) fn hear(&mut self, participant: ParticipantId, heard: Record) {
+        self.heard.push((participant, heard));
     }
 
     /// What participants' clocks say, once one of them is sure.
@@ -150,6 +157,7 @@ impl RecorderEnd {
         for (participant, measured) in placing.measured {
             measured.into_iter().for_each(|exchange| self.exchange(desk, participant, exchange));
         }
+        placing.heard.into_iter().for_each(|(participant, heard)| self.learn(desk, participant, heard));
     }
 
     /// The clock lies elsewhere on the timeline than was thought, and so does what has happened from `since` on.

@@ -87,14 +87,18 @@ fn what_is_heard_is_kept_mapped_and_rebuilt_by_the_next_run() {
 }
 
 #[test]
-fn nothing_is_learned_from_arrivals_before_the_clock_has_its_place() {
+fn what_is_heard_before_the_clock_has_its_place_is_moved_there() {
     let mut room = Stage::with_ada_unasked();
     room.now_ms = 200;
     room.ask(Command::Start { title: None, notes: None });
-    let wall = Placement::NONE;
-    let now = ms(200);
-    room.end.placing = Some(placing::Placing::new(wall, (now, now), now, std::iter::empty()));
+    room.end.placing = Some(placing::Placing::new(Placement::NONE, (ms(200), ms(200)), ms(200), std::iter::empty()));
     room.now_ms = 1_000;
     assert_eq!(sent(&room.reported()), [] as [&ToParticipant; 0]);
     assert!(!room.desk.notes.iter().any(|note| matches!(note, Record::Report(_))));
+    // Nobody's clock went on, and so the wall clock counts, which said that there was no boot.
+    let told = room.after(100);
+    assert!(matches!(sent(&told)[..], [ToParticipant::SpoolFrom { .. }]), "{told:?}");
+    let at =
+        room.desk.notes.iter().find_map(|note| if let Record::Report(report) = note { Some(report.at) } else { None });
+    assert_eq!(at, Some(ms(1_000)));
 }
