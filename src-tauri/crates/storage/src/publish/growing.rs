@@ -24,7 +24,7 @@ pub struct GrowingTake {
 }
 
 /// Somebody sends a take.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Sender {
     /// The job takes over.
     hand_over: CancellationToken,
@@ -51,7 +51,8 @@ impl Publisher {
         let shared = Arc::clone(shared);
         self.shared.runtime.spawn(async move {
             if let Some(before) = before {
-                before.broken_off().await;
+                before.break_off.cancel();
+                before.ended().await;
             }
             break_off.run_until_cancelled(shared.send(take, file, hand_over)).await;
             drop(ending);
@@ -137,18 +138,21 @@ impl Shared {
 
     /// The job of a recording takes over: waits for what is on its way.
     pub(super) async fn hand_over(&self, recording: RecordingId) {
-        let sender = self.senders().remove(&recording);
-        if let Some(sender) = sender {
-            sender.hand_over.cancel();
-            sender.ended().await;
-        }
+        self.end_sending(recording, |sender| &sender.hand_over).await;
     }
 
     /// Nothing of the recording is sent any more.
     pub(super) async fn break_off(&self, recording: RecordingId) {
-        let sender = self.senders().remove(&recording);
+        self.end_sending(recording, |sender| &sender.break_off).await;
+    }
+
+    async fn end_sending(&self, recording: RecordingId, by: impl Fn(&Sender) -> &CancellationToken) {
+        // It stays until it has ended: a job that waits for it may be broken off itself.
+        let sender = self.senders().get(&recording).cloned();
         if let Some(sender) = sender {
-            sender.broken_off().await;
+            by(&sender).cancel();
+            sender.ended().await;
+            self.senders().remove(&recording);
         }
     }
 
@@ -159,11 +163,6 @@ impl Shared {
 }
 
 impl Sender {
-    async fn broken_off(self) {
-        self.break_off.cancel();
-        self.ended().await;
-    }
-
     async fn ended(mut self) {
         // An error says that the other end is gone, which is what is waited for.
         while self.ended.changed().await.is_ok() {}
