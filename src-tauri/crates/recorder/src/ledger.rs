@@ -7,7 +7,7 @@
 //! | a hole that the participant knows of | its own cause |
 //! | captured, as far as segments, packets and inventory show, and not obtained | network |
 //! | before the first segment | not joined; unknown extent if an earlier one was announced and nothing places it |
-//! | between segments | left after a goodbye; else the cause that the next segment names; else crash |
+//! | between segments | left after a goodbye; else the cause that the next segment names, of who has said what they hold; else crash |
 //! | behind the last segment | left after a goodbye |
 //! | whatever nobody vouches for | unknown extent |
 //!
@@ -177,7 +177,8 @@ impl Account<'_> {
                 }
                 (None, Some(next)) => {
                     let named = evidence.notes.segments.get(&next.segment).and_then(|segment| segment.cause);
-                    let cause = match named {
+                    // Whose holdings nobody knows may have captured more before their device stopped.
+                    let cause = match named.filter(|_| evidence.notes.inventory.is_some()) {
                         Some(cause) => cause,
                         None if vouched => GapCause::Crash,
                         None => GapCause::UnknownExtent,
