@@ -13,9 +13,10 @@
 //! | `uploads/` | what is still on its way to the bucket |
 //! | `parts/` | which parts of a file the bucket has, also of one that still grows |
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use roomtone_disk::{Disk as _, SystemDisk};
 use roomtone_protocol::{ErrorReport, Identity, WakeEpoch, code};
@@ -26,6 +27,9 @@ use crate::random;
 
 /// Version of the JSON files directly in the folder.
 const SCHEMA: u32 = 1;
+
+/// A program that is killed while it starts another leaves the lock to that one for a moment.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A data folder that no other program uses as long as this value lives.
 #[derive(Debug)]
@@ -63,14 +67,21 @@ impl DataDir {
         let lock_path = root.join("lock");
         let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&lock_path);
         let lock = lock.map_err(|error| io(&lock_path, &error))?;
-        lock.try_lock().map_err(|_| {
-            ErrorReport::new(
-                code::DATA_DIR_IN_USE,
-                format!("another Roomtone uses the data folder {}", root.display()),
-                "quit it, or give this one a folder of its own with --data-dir",
-            )
-        })?;
-        Ok(Self { root, _lock: lock })
+        let began = Instant::now();
+        loop {
+            match lock.try_lock() {
+                Ok(()) => return Ok(Self { root, _lock: lock }),
+                Err(TryLockError::WouldBlock) if began.elapsed() < PATIENCE => std::thread::sleep(PATIENCE / 20),
+                Err(TryLockError::WouldBlock) => {
+                    return Err(ErrorReport::new(
+                        code::DATA_DIR_IN_USE,
+                        format!("another Roomtone uses the data folder {}", root.display()),
+                        "quit it, or give this one a folder of its own with --data-dir",
+                    ));
+                }
+                Err(TryLockError::Error(error)) => return Err(io(&lock_path, &error)),
+            }
+        }
     }
 
     /// The folder itself.
@@ -224,6 +235,18 @@ mod tests {
         assert_eq!(DataDir::open(Some(folder.path())).unwrap_err().code, code::DATA_DIR_IN_USE);
         drop(first);
         DataDir::open(Some(folder.path())).unwrap();
+    }
+
+    #[test]
+    fn a_lock_that_outlives_its_program_for_a_moment_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = DataDir::open(Some(folder.path())).unwrap();
+        let ends = std::thread::spawn(move || {
+            std::thread::sleep(PATIENCE / 4);
+            drop(first);
+        });
+        DataDir::open(Some(folder.path())).unwrap();
+        ends.join().unwrap();
     }
 
     #[test]
