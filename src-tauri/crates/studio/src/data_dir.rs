@@ -16,7 +16,7 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use roomtone_disk::{Disk as _, SystemDisk};
 use roomtone_protocol::{ErrorReport, Identity, WakeEpoch, code};
@@ -30,6 +30,8 @@ const SCHEMA: u32 = 1;
 
 /// A program that is killed while it starts another leaves the lock to that one for a moment.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// How often it is tried again in that time.
+const TRIES: u32 = 20;
 
 /// A data folder that no other program uses as long as this value lives.
 #[derive(Debug)]
@@ -67,11 +69,11 @@ impl DataDir {
         let lock_path = root.join("lock");
         let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&lock_path);
         let lock = lock.map_err(|error| io(&lock_path, &error))?;
-        let began = Instant::now();
+        let mut tries = 0..TRIES;
         loop {
             match lock.try_lock() {
                 Ok(()) => return Ok(Self { root, _lock: lock }),
-                Err(TryLockError::WouldBlock) if began.elapsed() < PATIENCE => std::thread::sleep(PATIENCE / 20),
+                Err(TryLockError::WouldBlock) if tries.next().is_some() => std::thread::sleep(PATIENCE / TRIES),
                 Err(TryLockError::WouldBlock) => {
                     return Err(ErrorReport::new(
                         code::DATA_DIR_IN_USE,
