@@ -19,15 +19,17 @@ const FINE: f64 = 0.02;
 const PROBE: std::ops::Range<usize> = 4_800..14_400;
 
 /// The seconds of a source that are whole in its recording, and beside them what was recorded, sample by sample on the
-/// source's own clock: the source's clock runs `rate` times as fast as the recording's.
+/// source's own clock. That runs `rate` times as fast as the recording's, or, where the next second can be found, as much
+/// as lies between the two: how exactly a recording keeps time is another question than how it sounds.
 ///
 /// # Panics
 /// The recording holds no whole second.
 #[must_use]
 pub fn laid_over(recording: &[f32], marks: &[Mark], source: &[f32], rate: f64) -> (Vec<f32>, Vec<f32>) {
     let (mut heard, mut said) = (Vec::new(), Vec::new());
-    let step = 1.0 / rate;
-    for mark in marks {
+    for (number, mark) in marks.iter().enumerate() {
+        let next = marks.get(number + 1).filter(|next| next.second == mark.second + 1);
+        let step = next.map_or(1.0 / rate, |next| (next.frame - mark.frame) / SAMPLE_RATE as f64);
         let first = mark.second as usize * SAMPLE_RATE;
         let end = mark.frame + SAMPLE_RATE as f64 * step;
         let fits = mark.frame >= (REACH + 1) as f64 && end + (REACH + 1) as f64 <= recording.len() as f64;
