@@ -21,7 +21,7 @@ pub use overlay::laid_over;
 pub use quality::Quality;
 pub use speaker::Speaker;
 pub use stretch::{Stretch, weakest_stretch};
-pub use time_code::{Mark, constant_offset, read_time_code, steady_line};
+pub use time_code::{CODE_FRAMES, Mark, constant_offset, read_time_code, steady_line};
 
 /// Hertz, of everything here.
 pub const SAMPLE_RATE: usize = 48_000;

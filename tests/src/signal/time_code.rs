@@ -8,8 +8,8 @@ use super::{SAMPLE_RATE, Speaker, correlation};
 
 /// Frames of the burst that finds a second.
 const SYNC_FRAMES: usize = 1440;
-/// Frames of the whole code.
-pub(super) const CODE_FRAMES: usize = 3360;
+/// Frames of the whole code at the beginning of a second.
+pub const CODE_FRAMES: usize = 3360;
 /// Level of the bursts, root mean square.
 const LEVEL: f32 = 0.2;
 /// Likeness from which on a burst counts as found; another speaker's, or noise, stays below 0.2.

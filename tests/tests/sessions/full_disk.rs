@@ -20,7 +20,7 @@ const DISK_MIB: u32 = 100;
 /// Room on the disk of somebody who takes part.
 const THEIR_DISK_MIB: u32 = 8;
 
-/// Mounts a file system of its own size over the host's data directory, where nobody else sees it, and becomes the host.
+/// Mounts a file system of its own size over a data directory, where nobody else sees it, and becomes the program.
 const ON_A_SMALL_DISK: &str = r#"mount -t tmpfs -o size="$1" none "$2" && shift 2 && exec "$@""#;
 
 /// Opens a room whose data directory is a disk of its own.

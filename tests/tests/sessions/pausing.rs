@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use roomtone_tests::signal::{Mark, SAMPLE_RATE, Speaker, read_time_code};
+use roomtone_tests::signal::{CODE_FRAMES, Mark, SAMPLE_RATE, Speaker, read_time_code};
 use roomtone_tests::{Deadline, Outcome, PATIENCE, Stage, now_unix_ms, readers};
 
 const PEOPLE: [(&str, Speaker); 2] = [("Ada", Speaker(1)), ("Ben", Speaker(2))];
@@ -13,9 +13,6 @@ const PAUSE: Duration = Duration::from_secs(4);
 
 /// Commands take effect when they are given, to within what a busy machine takes to carry them.
 const SLACK_MS: f64 = 1_000.0;
-
-/// Longer than a mark of a source, in frames: a tenth of a second.
-const MARK_FRAMES: f64 = 4_800.0;
 
 /// The first marker of this text.
 fn marker(outcome: &Outcome, text: &str) -> u64 {
@@ -84,7 +81,7 @@ fn a_pause_is_cut_out_and_what_was_said_about_the_recording_is_in_the_file() {
     for (index, (name, speaker)) in PEOPLE.into_iter().enumerate() {
         let mut marks = read_time_code(&wav.channels[index], speaker);
         // Of a mark that somebody resumed in the middle of, the end is there, and its place is where it would have begun.
-        marks.retain(|mark| !(mark.frame..mark.frame + MARK_FRAMES).contains(&(seam as f64)));
+        marks.retain(|mark| !(mark.frame..mark.frame + CODE_FRAMES as f64).contains(&(seam as f64)));
         let (before, after): (Vec<Mark>, Vec<Mark>) = marks.iter().partition(|mark| mark.frame < seam as f64);
         assert!(before.len() >= 4 && after.len() >= 4, "{name}: {marks:?}");
         for side in [&before, &after] {

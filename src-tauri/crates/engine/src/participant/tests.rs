@@ -100,8 +100,14 @@ struct Stage {
 }
 
 impl Stage {
+    /// Without a link. The disk takes nothing while it is `full`.
+    fn on_a_disk(full: &Rc<Cell<bool>>) -> Self {
+        let store = TestStore { full: Rc::clone(full), ..TestStore::default() };
+        Self { end: ParticipantEnd::new(ClockNs(0), ADA, store, true, true), now_ms: 0 }
+    }
+
     fn linked() -> Self {
-        let mut stage = Self { end: ParticipantEnd::new(ClockNs(0), ADA, TestStore::default(), true, true), now_ms: 0 };
+        let mut stage = Self::on_a_disk(&Rc::default());
         stage.tell(Input::Linked { id: None });
         stage
     }
@@ -148,8 +154,7 @@ fn nothing_leaves_memory_before_a_recording_wants_it() {
 #[test]
 fn a_spool_that_fails_is_told_once_until_it_takes_packets_again() {
     let full = Rc::new(Cell::new(false));
-    let store = TestStore { full: Rc::clone(&full), ..TestStore::default() };
-    let mut stage = Stage { end: ParticipantEnd::new(ClockNs(0), ADA, store, true, true), now_ms: 0 };
+    let mut stage = Stage::on_a_disk(&full);
     stage.tell(Input::Message(ToParticipant::SpoolFrom { recording: TAKE, from: ClockNs(0) }));
     let mut told = Vec::new();
     for second in 0..4 {
@@ -166,8 +171,7 @@ fn a_spool_that_fails_is_told_once_until_it_takes_packets_again() {
 #[test]
 fn what_the_disk_does_not_take_is_sent_told_given_and_spooled_when_there_is_room() {
     let full = Rc::new(Cell::new(true));
-    let store = TestStore { full: Rc::clone(&full), ..TestStore::default() };
-    let mut stage = Stage { end: ParticipantEnd::new(ClockNs(0), ADA, store, true, true), now_ms: 0 };
+    let mut stage = Stage::on_a_disk(&full);
     stage.tell(Input::Linked { id: None });
     stage.tell(Input::Message(ToParticipant::SpoolFrom { recording: TAKE, from: ClockNs(0) }));
     let sent = |outputs: &[Output]| outputs.iter().filter(|output| matches!(output, Output::Media { .. })).count();
@@ -202,8 +206,7 @@ fn what_the_disk_does_not_take_is_sent_told_given_and_spooled_when_there_is_room
 #[test]
 fn what_memory_holds_for_a_full_disk_goes_with_what_is_taken_back() {
     let full = Rc::new(Cell::new(true));
-    let store = TestStore { full: Rc::clone(&full), ..TestStore::default() };
-    let mut stage = Stage { end: ParticipantEnd::new(ClockNs(0), ADA, store, true, true), now_ms: 0 };
+    let mut stage = Stage::on_a_disk(&full);
     stage.tell(Input::Message(ToParticipant::SpoolFrom { recording: TAKE, from: ClockNs(0) }));
     stage.packet();
     assert_eq!(stage.end.keeper.inventory(TAKE, false).held.len(), 1);
