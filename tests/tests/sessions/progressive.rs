@@ -168,8 +168,13 @@ fn a_host_that_is_killed_goes_on_with_its_parts_and_a_repair_reaches_one_that_ha
     room.host = room.stage.host(&["--bit-depth", "32"]);
     room.host.recorded(&recording, 40_000);
     // The hole goes up as silence.
-    let after = room.went_up(&[2, 3, 4]);
+    let mut after = room.went_up(&[2, 3, 4]);
     assert_eq!(after.id, before.id);
+    // The last one may have reached the bucket just when the host died, before it could note that: then it goes once more.
+    let again = after.parts.iter().rposition(|part| part.number == 3).unwrap();
+    if again == before.parts.len() {
+        assert_eq!(after.parts.remove(again).etag, before.parts.last().unwrap().etag);
+    }
     let hole = after.parts.last().unwrap();
     assert_eq!((&after.parts[..after.parts.len() - 1], hole.number), (&before.parts[..], 4), "none was sent again");
 
