@@ -12,6 +12,8 @@
 //! After an error of `append`, `sync` or `truncate` a file is not written to again: nobody can tell which of its dirty
 //! pages the system has thrown away, and a second `sync` would not say so (Linux reports an error of writing back once).
 
+#[cfg(all(feature = "mounted", target_os = "linux"))]
+mod mounted;
 mod reserve;
 #[cfg(feature = "testing")]
 mod simulated;
@@ -23,9 +25,11 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
+#[cfg(all(feature = "mounted", target_os = "linux"))]
+pub use mounted::MountedDisk;
 pub use reserve::{RESERVE_BYTES, Reserve};
 #[cfg(feature = "testing")]
-pub use simulated::{Cut, Fault, SimulatedDisk};
+pub use simulated::{Cut, Entry, Fault, SimulatedDisk};
 pub use system::SystemDisk;
 pub use whole::{create_dirs, write_whole};
 

@@ -21,7 +21,7 @@ pub(super) struct Content {
 
 impl Content {
     /// All that is dirty reaches the disk.
-    fn sync(&mut self) {
+    pub(super) fn sync(&mut self) {
         if self.lost.is_empty() {
             self.durable.truncate(self.same);
             self.durable.extend_from_slice(&self.now[self.same..]);
@@ -32,14 +32,41 @@ impl Content {
         }
     }
 
-    /// What the disk holds once all that is dirty is written.
+    /// What the disk holds once all that is dirty is written: where a sync failed, what was there before.
     pub(super) fn written(&self) -> Vec<u8> {
         let mut bytes = self.now.clone();
         for lost in &self.lost {
             let end = lost.end.min(bytes.len());
-            bytes[lost.start.min(end)..end].fill(0);
+            for (place, byte) in bytes.iter_mut().enumerate().take(end).skip(lost.start) {
+                *byte = self.durable.get(place).copied().unwrap_or(0);
+            }
         }
         bytes
+    }
+
+    /// Puts bytes at a place; what lies between the end and there is zeros.
+    pub(super) fn put(&mut self, offset: usize, bytes: &[u8]) {
+        let end = offset + bytes.len();
+        if self.now.len() < end {
+            self.now.resize(end, 0);
+        }
+        self.now[offset..end].copy_from_slice(bytes);
+        self.same = self.same.min(offset);
+        // What was lost there is dirty again, and a sync takes it along.
+        let lost = std::mem::take(&mut self.lost);
+        let beside = |lost: Range<usize>| [lost.start..lost.end.min(offset), lost.start.max(end)..lost.end];
+        self.lost = lost.into_iter().flat_map(beside).filter(|part| part.start < part.end).collect();
+    }
+
+    /// The file ends here, or goes on with zeros up to here.
+    pub(super) fn set_len(&mut self, length: usize) {
+        self.now.resize(length, 0);
+        self.same = self.same.min(length);
+    }
+
+    /// All that is dirty is thrown away, though readers go on seeing it.
+    pub(super) fn lose(&mut self) {
+        self.lost.push(self.same..self.now.len());
     }
 }
 
@@ -72,7 +99,7 @@ impl AppendFile for Handle {
         self.assert_alive("append");
         assert_eq!(self.failed, None, "a file that failed is written to again");
         let mut state = self.disk.state();
-        let fault = state.meets();
+        let fault = state.meets_numbered(self.number);
         let written = fault.map_or(bytes.len(), |fault| bytes.len() * fault.written() / 1_000);
         state.contents[self.number].now.extend_from_slice(&bytes[..written]);
         fault.map_or(Ok(()), |fault| {
@@ -86,7 +113,7 @@ impl AppendFile for Handle {
         // To sync what stood there before a write failed is allowed: it says what survives of that.
         assert_ne!(self.failed, Some(Failed::Sync), "a sync that failed is tried again on the same file");
         let mut state = self.disk.state();
-        let fault = state.meets();
+        let fault = state.meets_numbered(self.number);
         let content = &mut state.contents[self.number];
         match fault {
             None => {
@@ -94,7 +121,7 @@ impl AppendFile for Handle {
                 Ok(())
             }
             Some(fault) => {
-                content.lost.push(content.durable.len().min(content.now.len())..content.now.len());
+                content.lose();
                 self.failed = Some(Failed::Sync);
                 Err(fault.error())
             }
@@ -105,14 +132,12 @@ impl AppendFile for Handle {
         self.assert_alive("truncate");
         assert_eq!(self.failed, None, "a file that failed is written to again");
         let mut state = self.disk.state();
-        if let Err(error) = state.count() {
+        if let Some(fault) = state.meets_numbered(self.number) {
             self.failed = Some(Failed::Write);
-            return Err(error);
+            return Err(fault.error());
         }
         let length = usize::try_from(length).expect("simulated files are small");
-        let content = &mut state.contents[self.number];
-        content.now.resize(length, 0);
-        content.same = content.same.min(length);
+        state.contents[self.number].set_len(length);
         Ok(())
     }
 }

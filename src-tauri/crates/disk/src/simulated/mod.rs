@@ -5,6 +5,7 @@
 
 mod cut;
 mod file;
+mod places;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use cut::Cut;
+pub use places::Entry;
 
 use crate::{AppendFile, Disk, ReadFile};
 use file::{Content, Handle, Reader};
@@ -64,9 +66,21 @@ struct State {
     /// Operations that could have failed so far.
     operations: u64,
     /// Which of them fail, and how.
-    fails: Vec<(std::ops::Range<u64>, Fault)>,
+    fails: Vec<Failing>,
     /// Counts power cuts: what was opened before one is dead.
     power: u64,
+}
+
+/// Operations that fail.
+#[derive(Debug)]
+struct Failing {
+    /// Those on paths with this in them.
+    within: String,
+    /// Counted among those, from 0.
+    which: std::ops::Range<u64>,
+    fault: Fault,
+    /// So many of those there were.
+    seen: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,7 +105,14 @@ impl SimulatedDisk {
 
     /// Lets these operations fail, counted from 0.
     pub fn fail(&self, operations: std::ops::Range<u64>, fault: Fault) {
-        self.state().fails.push((operations, fault));
+        let mut state = self.state();
+        let seen = state.operations;
+        state.fails.push(Failing { within: String::new(), which: operations, fault, seen });
+    }
+
+    /// Lets some of the operations from now on fail whose path has `within` in it, counted from 0.
+    pub fn fail_within(&self, within: &str, operations: std::ops::Range<u64>, fault: Fault) {
+        self.state().fails.push(Failing { within: within.to_owned(), which: operations, fault, seen: 0 });
     }
 
     /// Everything works again.
@@ -136,14 +157,20 @@ impl SimulatedDisk {
 
 impl State {
     /// Counts an operation; the fault that it meets.
-    fn meets(&mut self) -> Option<Fault> {
-        let number = self.operations;
+    fn meets(&mut self, path: &Path) -> Option<Fault> {
         self.operations += 1;
-        self.fails.iter().find(|(fails, _)| fails.contains(&number)).map(|&(_, fault)| fault)
+        let path = path.to_string_lossy();
+        let mut met = None;
+        for failing in self.fails.iter_mut().filter(|failing| path.contains(&failing.within)) {
+            let fails = failing.which.contains(&failing.seen);
+            failing.seen += 1;
+            met = met.or(fails.then_some(failing.fault));
+        }
+        met
     }
 
-    fn count(&mut self) -> io::Result<()> {
-        self.meets().map_or(Ok(()), |fault| Err(fault.error()))
+    fn count(&mut self, path: &Path) -> io::Result<()> {
+        self.meets(path).map_or(Ok(()), |fault| Err(fault.error()))
     }
 
     fn folder(&self, dir: &Path) -> io::Result<()> {
@@ -162,16 +189,9 @@ impl State {
 
 impl Disk for SimulatedDisk {
     fn create(&self, path: &Path) -> io::Result<Box<dyn AppendFile>> {
-        let mut state = self.state();
-        state.count()?;
-        state.folder(path.parent().unwrap_or(Path::new("")))?;
-        if state.names.contains_key(path) {
-            return Err(io::ErrorKind::AlreadyExists.into());
-        }
-        state.contents.push(Content::default());
-        let number = state.contents.len() - 1;
-        state.names.insert(path.to_owned(), Name::File(number));
-        Ok(Box::new(Handle::new(self.clone(), number, state.power)))
+        let number = self.create_numbered(path)?;
+        let power = self.state().power;
+        Ok(Box::new(Handle::new(self.clone(), number, power)))
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn AppendFile>> {
@@ -186,17 +206,12 @@ impl Disk for SimulatedDisk {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        let mut state = self.state();
-        state.count()?;
-        let number = state.file(from)?;
-        state.names.remove(from);
-        state.names.insert(to.to_owned(), Name::File(number));
-        Ok(())
+        self.rename_file(from, to, true)
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
-        state.count()?;
+        state.count(path)?;
         state.file(path)?;
         state.names.remove(path);
         Ok(())
@@ -216,7 +231,7 @@ impl Disk for SimulatedDisk {
 
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
         let mut state = self.state();
-        state.count()?;
+        state.count(dir)?;
         state.folder(dir.parent().unwrap_or(Path::new("")))?;
         match state.names.get(dir) {
             None | Some(Name::Folder) => {
@@ -229,7 +244,7 @@ impl Disk for SimulatedDisk {
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         let mut state = self.state();
-        state.count()?;
+        state.count(dir)?;
         state.folder(dir)?;
         let State { names, durable_names, .. } = &mut *state;
         durable_names.retain(|path, _| path.parent() != Some(dir));
