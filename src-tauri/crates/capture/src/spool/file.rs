@@ -26,7 +26,7 @@ impl PacketFile {
     /// A new file; the name must be free.
     pub(crate) fn create(path: &Path, syncing: &Syncing) -> Result<Self, SpoolError> {
         let file = OpenOptions::new().append(true).create_new(true).open(path).map_err(failed("created", path))?;
-        let file = Growing::new(file);
+        let file = Growing::new(file, path);
         syncing.watch(&file);
         Ok(Self { file, path: path.to_owned(), length: 0, record: Vec::new() })
     }

@@ -33,6 +33,8 @@ pub(super) struct Spooled {
     notes: Notes,
     /// The file that grows. Files of earlier starts are never appended to.
     open: Option<Open>,
+    /// Why what is in a file that was left could not be flushed, until somebody is told.
+    unflushed: Option<SpoolError>,
 }
 
 #[derive(Debug)]
@@ -54,7 +56,14 @@ struct Described {
 
 impl Spooled {
     pub(super) fn new(recording: RecordingId) -> Self {
-        Self { recording, index: Index::default(), files: Vec::new(), notes: Notes::default(), open: None }
+        Self {
+            recording,
+            index: Index::default(),
+            files: Vec::new(),
+            notes: Notes::default(),
+            open: None,
+            unflushed: None,
+        }
     }
 
     /// What is on disk, as far as it can be read.
@@ -100,6 +109,7 @@ impl Spooled {
         }
         let (epoch, segment) = (packet.segment.epoch, packet.segment);
         if self.open.as_ref().is_none_or(|open| open.epoch != epoch || open.file.has_failed()) {
+            self.leave();
             self.open = Some(self.create(dir, epoch, syncing)?);
         }
         let describe = self.open.as_ref().is_some_and(|open| !open.described.contains_key(&segment));
@@ -142,10 +152,19 @@ impl Spooled {
         written.map(|_| ())
     }
 
+    /// The file that grew grows no more. Nobody flushes it later, and what is in it was promised like the rest.
+    fn leave(&mut self) {
+        if let Some(open) = self.open.take()
+            && let Err(error) = open.file.flush()
+        {
+            self.unflushed = Some(error);
+        }
+    }
+
     /// A file that a write failed on is left alone; one that nothing went into does not stay, or a full disk would collect
     /// them.
     fn close_failed(&mut self) {
-        let Some(open) = self.open.take().filter(|open| open.file.is_empty()) else { return };
+        let Some(open) = self.open.take_if(|open| open.file.is_empty()) else { return self.leave() };
         // It is the newest: the index names none behind it.
         self.files.truncate(open.place);
         if let Err(error) = open.file.remove() {
@@ -188,7 +207,7 @@ impl Spooled {
             // What a failed fsync left behind nobody knows: it is not tried again on the same descriptor.
             self.open = None;
         }
-        flushed
+        self.unflushed.take().map_or(flushed, Err)
     }
 
     /// Looks at all files anew. One that cannot be read is no reason to keep nothing of what is said from now on: what was

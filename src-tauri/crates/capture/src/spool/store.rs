@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use roomtone_disk::{SystemDisk, create_dirs, write_whole};
 use roomtone_packets::{Coverage, Packet};
 use roomtone_protocol::channel::Hole;
 use roomtone_protocol::{IndexRange, RecordingId};
@@ -61,7 +61,7 @@ impl Spool {
     pub fn open(dir: &Path, recorder: [u8; 16]) -> Result<Self, SpoolError> {
         let (root, name) = (dir.to_owned(), folder_name(recorder));
         let dir = dir.join(&name);
-        fs::create_dir_all(&dir).map_err(failed("created", &dir))?;
+        create_dirs(&SystemDisk, &dir).map_err(failed("created", &dir))?;
         pin(&dir, name)?;
         let (recordings, gone) = (BTreeMap::new(), BTreeSet::new());
         let syncing = Syncing::start();
@@ -280,7 +280,5 @@ fn pin(dir: &Path, recorder: String) -> Result<(), SpoolError> {
 }
 
 fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), SpoolError> {
-    let mut file = fs::File::create(path).map_err(failed("created", path))?;
-    file.write_all(bytes).map_err(failed("written", path))?;
-    file.sync_all().map_err(failed("flushed to disk", path))
+    write_whole(&SystemDisk, path, bytes).map_err(failed("written", path))
 }

@@ -1,9 +1,13 @@
 //! Makes what was spooled survive a power cut, about once a second, on a thread that nobody waits for.
 
 use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak, mpsc};
 use std::time::Duration;
+
+use roomtone_disk::{Disk as _, SystemDisk};
 
 /// How much a power cut may take, and more than an fsync takes.
 const EVERY: Duration = Duration::from_secs(1);
@@ -12,6 +16,9 @@ const EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Growing {
     pub(crate) file: File,
+    path: PathBuf,
+    /// Its name survives a power cut.
+    named: AtomicBool,
     /// Something was appended since the last flush.
     dirty: AtomicBool,
     /// A flush failed: what is behind the last good one nobody knows.
@@ -19,8 +26,10 @@ pub(crate) struct Growing {
 }
 
 impl Growing {
-    pub(crate) fn new(file: File) -> Arc<Self> {
-        Arc::new(Self { file, dirty: AtomicBool::new(false), failed: AtomicBool::new(false) })
+    /// A new file.
+    pub(crate) fn new(file: File, path: &Path) -> Arc<Self> {
+        let [named, dirty, failed] = [(); 3].map(|()| AtomicBool::new(false));
+        Arc::new(Self { file, path: path.to_owned(), named, dirty, failed })
     }
 
     /// Something was appended.
@@ -33,12 +42,28 @@ impl Growing {
         self.failed.load(Ordering::Acquire)
     }
 
-    /// Flushes what was appended.
-    pub(crate) fn flush(&self) -> std::io::Result<()> {
+    /// Flushes what was appended. After an error it does not succeed any more: what is behind the last good flush nobody
+    /// knows, and the system tells of it once.
+    pub(crate) fn flush(&self) -> io::Result<()> {
+        if self.has_failed() {
+            return Err(io::Error::other("it could not be flushed before"));
+        }
         if !self.dirty.swap(false, Ordering::AcqRel) {
             return Ok(());
         }
-        self.file.sync_data().inspect_err(|_| self.failed.store(true, Ordering::Release))
+        self.file.sync_data().and_then(|()| self.name()).inspect_err(|_| self.failed.store(true, Ordering::Release))
+    }
+
+    /// The first time, the name of the file is flushed as well, and that of the recording's folder in which it is.
+    fn name(&self) -> io::Result<()> {
+        if self.named.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        for folder in self.path.ancestors().skip(1).take(2) {
+            SystemDisk.sync_dir(folder)?;
+        }
+        self.named.store(true, Ordering::Release);
+        Ok(())
     }
 }
 
@@ -98,7 +123,10 @@ mod tests {
     #[test]
     fn what_grew_is_flushed_within_a_moment_and_the_thread_lets_go_of_files() {
         let syncing = Syncing::start();
-        let file = Growing::new(tempfile::tempfile().unwrap());
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("one");
+        let file = File::create(&path).unwrap();
+        let file = Growing::new(file, &path);
         syncing.watch(&file);
         (&file.file).write_all(b"sound").unwrap();
         file.grew();

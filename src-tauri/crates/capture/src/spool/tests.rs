@@ -8,6 +8,8 @@ use roomtone_protocol::{IndexRange, RecordingId, SampleIndex, SegmentId, Segment
 
 use super::*;
 
+#[cfg(target_os = "linux")]
+mod faults;
 mod notes;
 
 const RECORDER: [u8; 16] = [7; 16];
