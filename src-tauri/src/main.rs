@@ -29,6 +29,10 @@ use crate::backend::{Backend, Shared};
 use crate::second_start::SecondStart;
 use crate::unavailable::Unavailable;
 
+#[cfg(target_os = "linux")]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let usual = if std::env::args().any(|argument| argument == "--debug") { "roomtone=debug" } else { "roomtone=info" };
     let filter = EnvFilter::try_from_default_env()
