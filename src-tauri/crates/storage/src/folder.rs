@@ -14,6 +14,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt as _};
 use futures_util::stream::BoxStream;
+use roomtone_disk::{SystemDisk, create_dirs};
 use roomtone_protocol::catalog::{Link, Reach};
 use roomtone_protocol::{FileLinkKey, RecordingId};
 use time::OffsetDateTime;
@@ -55,7 +56,7 @@ impl FolderBucket {
     pub async fn open(root: impl Into<PathBuf>, links: FileLinks) -> Result<Self, BucketError> {
         let root = root.into();
         off_thread(move || {
-            fs::create_dir_all(&root).map_err(|error| BucketError::io(&root, error))?;
+            create_dirs(&SystemDisk, &root).map_err(|error| BucketError::io(&root, error))?;
             // Watchers report real paths: with the root resolved once, theirs and ours agree.
             let root = root.canonicalize().map_err(|error| BucketError::io(&root, error))?;
             place::prepare(&root)?;

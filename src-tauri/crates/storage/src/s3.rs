@@ -25,6 +25,7 @@ use aws_sdk_s3::primitives::DateTime;
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt as _};
 use futures_util::stream::BoxStream;
+use roomtone_disk::{SystemDisk, create_dirs};
 use roomtone_protocol::RecordingId;
 use roomtone_protocol::catalog::{Link, Reach};
 use time::OffsetDateTime;
@@ -81,7 +82,7 @@ impl S3Bucket {
     pub async fn connect(settings: S3Settings, ledgers: impl Into<PathBuf>) -> Result<Self, BucketError> {
         settings.check()?;
         let ledgers = ledgers.into();
-        std::fs::create_dir_all(&ledgers).map_err(|error| BucketError::io(&ledgers, error))?;
+        create_dirs(&SystemDisk, &ledgers).map_err(|error| BucketError::io(&ledgers, error))?;
         let client = Client::from_conf(settings.client_config().await);
         Ok(Self {
             client,

@@ -31,7 +31,9 @@ impl MountedDisk {
     pub fn new() -> io::Result<Self> {
         let folder = tempfile::Builder::new().prefix("roomtone-disk-").tempdir()?;
         let disk = SimulatedDisk::new();
-        let session = Some(mount(&disk, folder.path())?);
+        let mut config = Config::default();
+        config.mount_options = vec![MountOption::FSName("roomtone-disk".to_owned()), MountOption::NoAtime];
+        let session = Some(fuser::spawn_mount(Volume::new(disk.clone()), folder.path(), &config)?);
         Ok(Self { disk, folder, session })
     }
 
@@ -47,18 +49,9 @@ impl MountedDisk {
         &self.disk
     }
 
-    /// The power is cut and comes back. Whoever had files open on it must be dead by then, as a power cut has it.
-    ///
-    /// # Errors
-    /// Somebody has a file open, or it cannot be mounted again.
-    pub fn power_cut(&mut self, cut: Cut) -> io::Result<()> {
-        // What the kernel remembers of names and bytes goes with the mount.
-        if let Some(session) = self.session.take() {
-            session.umount_and_join()?;
-        }
+    /// The power is cut and comes back. Files that are open stay dead: every call on them fails.
+    pub fn power_cut(&self, cut: Cut) {
         self.disk.power_cut(cut);
-        self.session = Some(mount(&self.disk, self.folder.path())?);
-        Ok(())
     }
 }
 
@@ -67,12 +60,6 @@ impl Drop for MountedDisk {
         // Before its folder is removed.
         self.session = None;
     }
-}
-
-fn mount(disk: &SimulatedDisk, folder: &Path) -> io::Result<BackgroundSession> {
-    let mut config = Config::default();
-    config.mount_options = vec![MountOption::FSName("roomtone-disk".to_owned()), MountOption::NoAtime];
-    fuser::spawn_mount(Volume::new(disk.clone()), folder, &config)
 }
 
 #[cfg(test)]

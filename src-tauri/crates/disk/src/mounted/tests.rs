@@ -31,7 +31,7 @@ fn programs_find_what_they_wrote() {
 
 #[test]
 fn a_power_cut_takes_what_they_did_not_sync() {
-    let mut mounted = MountedDisk::new().unwrap();
+    let mounted = MountedDisk::new().unwrap();
     let folder = mounted.path().to_owned();
     let mut file = File::create(folder.join("named")).unwrap();
     file.write_all(b"safe").unwrap();
@@ -40,8 +40,9 @@ fn a_power_cut_takes_what_they_did_not_sync() {
     file.write_all(b" and not").unwrap();
     fs::write(folder.join("nameless"), b"bytes").unwrap();
     File::open(folder.join("nameless")).unwrap().sync_all().unwrap();
-    drop(file);
-    mounted.power_cut(Cut::Dropped).unwrap();
+    mounted.power_cut(Cut::Dropped);
+    file.write_all(b"late").unwrap_err();
+    file.sync_all().unwrap_err();
     assert_eq!(fs::read(folder.join("named")).unwrap(), b"safe");
     assert_eq!(fs::read(folder.join("nameless")).unwrap_err().kind(), ErrorKind::NotFound);
 }

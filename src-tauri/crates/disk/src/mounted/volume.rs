@@ -86,6 +86,16 @@ impl Volume {
         self.nodes().look(ino, Look { mode: 0o644, changed: now() }).changed = now();
     }
 
+    /// What a file was opened with: a power cut closes it.
+    fn handle(&self) -> FileHandle {
+        FileHandle(self.disk.power_cuts())
+    }
+
+    /// The file that a handle is for.
+    fn opened(&self, ino: INodeNo, handle: FileHandle) -> io::Result<usize> {
+        if handle == self.handle() { self.number(ino) } else { Err(io::Error::other("the power was cut")) }
+    }
+
     fn number(&self, ino: INodeNo) -> io::Result<usize> {
         match self.node(ino)? {
             Node::File(number) => Ok(number),
@@ -237,13 +247,13 @@ impl Filesystem for Volume {
 
     fn open(&self, _: &Request, _: INodeNo, _: OpenFlags, reply: ReplyOpen) {
         // Bytes come from the disk each time, so that nothing of before a power cut is seen.
-        reply.opened(FileHandle(0), FopenFlags::FOPEN_DIRECT_IO);
+        reply.opened(self.handle(), FopenFlags::FOPEN_DIRECT_IO);
     }
 
     fn create(&self, request: &Request, parent: INodeNo, name: &OsStr, mode: u32, _: u32, _: i32, reply: ReplyCreate) {
         match self.make(parent, name, mode, request) {
             Ok(made) => {
-                let (handle, flags) = (FileHandle(0), FopenFlags::FOPEN_DIRECT_IO);
+                let (handle, flags) = (self.handle(), FopenFlags::FOPEN_DIRECT_IO);
                 reply.created(&NOTHING_IS_REMEMBERED, &made, Generation(0), handle, flags);
             }
             Err(error) => reply.error(code(&error)),
@@ -254,7 +264,7 @@ impl Filesystem for Volume {
         &self,
         _: &Request,
         ino: INodeNo,
-        _: FileHandle,
+        handle: FileHandle,
         offset: u64,
         size: u32,
         _: OpenFlags,
@@ -262,7 +272,7 @@ impl Filesystem for Volume {
         reply: ReplyData,
     ) {
         let read = self
-            .number(ino)
+            .opened(ino, handle)
             .and_then(|number| Ok(self.disk.read_numbered(number, index(offset)?, index(u64::from(size))?)));
         match read {
             Ok(bytes) => reply.data(&bytes),
@@ -274,7 +284,7 @@ impl Filesystem for Volume {
         &self,
         _: &Request,
         ino: INodeNo,
-        _: FileHandle,
+        handle: FileHandle,
         offset: u64,
         data: &[u8],
         _: WriteFlags,
@@ -282,7 +292,8 @@ impl Filesystem for Volume {
         _: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
-        let written = self.number(ino).and_then(|number| self.disk.write_numbered(number, index(offset)?, data));
+        let written =
+            self.opened(ino, handle).and_then(|number| self.disk.write_numbered(number, index(offset)?, data));
         match written {
             Ok(count) => {
                 self.changed(ino);
@@ -296,8 +307,8 @@ impl Filesystem for Volume {
         reply.ok();
     }
 
-    fn fsync(&self, _: &Request, ino: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
-        answer(self.number(ino).and_then(|number| self.disk.sync_numbered(number)), reply);
+    fn fsync(&self, _: &Request, ino: INodeNo, handle: FileHandle, _: bool, reply: ReplyEmpty) {
+        answer(self.opened(ino, handle).and_then(|number| self.disk.sync_numbered(number)), reply);
     }
 
     fn fsyncdir(&self, _: &Request, ino: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
@@ -331,7 +342,7 @@ impl Filesystem for Volume {
         &self,
         _: &Request,
         ino: INodeNo,
-        _: FileHandle,
+        handle: FileHandle,
         offset: u64,
         length: u64,
         mode: i32,
@@ -341,7 +352,7 @@ impl Filesystem for Volume {
         if mode != 0 {
             return reply.error(code(&io::ErrorKind::Unsupported.into()));
         }
-        let allocated = self.number(ino).and_then(|number| {
+        let allocated = self.opened(ino, handle).and_then(|number| {
             let end = index(offset.saturating_add(length))?;
             if end > self.disk.len_of(number) { self.disk.set_len_numbered(number, end) } else { Ok(()) }
         });

@@ -125,6 +125,12 @@ impl SimulatedDisk {
         cut::apply(&mut self.state(), cut);
     }
 
+    /// How often the power was cut.
+    #[must_use]
+    pub fn power_cuts(&self) -> u64 {
+        self.state().power
+    }
+
     /// The bytes of a file.
     #[must_use]
     pub fn bytes(&self, path: &Path) -> Option<Vec<u8>> {

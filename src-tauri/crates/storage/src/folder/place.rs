@@ -9,6 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use roomtone_disk::{SystemDisk, create_dirs};
 use tokio_util::sync::CancellationToken;
 
 use super::path::RESERVED;
@@ -77,7 +78,7 @@ pub(super) fn temporary_folder(root: &Path) -> PathBuf {
 pub(super) fn prepare(root: &Path) -> Result<(), BucketError> {
     let folder = temporary_folder(root);
     let failed = |error| BucketError::io(&folder, error);
-    fs::create_dir_all(&folder).map_err(failed)?;
+    create_dirs(&SystemDisk, &folder).map_err(failed)?;
     for entry in fs::read_dir(&folder).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
         match File::open(&path).map(|file| file.try_lock()) {

@@ -9,9 +9,9 @@
 //! | `revisions/{id}.json` | this take is to replace what was published |
 //! | `discarded/{id}.json` | nothing of this recording may be in the bucket, now and for ever |
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
+use roomtone_disk::{SystemDisk, create_dirs};
 use roomtone_protocol::metadata::Metadata;
 use roomtone_protocol::{ErrorReport, RecordingId};
 use serde::{Deserialize, Serialize};
@@ -213,7 +213,7 @@ impl Queue {
             let queue = Self { folder };
             for part in [GROWING, PUBLISHED, REVISIONS, DISCARDED] {
                 let part = queue.folder.join(part);
-                fs::create_dir_all(&part).map_err(|error| BucketError::io(part, error))?;
+                create_dirs(&SystemDisk, &part).map_err(|error| BucketError::io(part, error))?;
             }
             let contents = queue.read_all()?;
             Ok((queue, contents))

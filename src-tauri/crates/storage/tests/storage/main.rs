@@ -5,6 +5,8 @@
 
 mod discard;
 mod disk;
+#[cfg(target_os = "linux")]
+mod disk_faults;
 mod fake;
 mod folder;
 mod growing;

@@ -92,11 +92,11 @@ fn what_was_taken_can_be_given_whichever_operation_fails() {
 fn what_was_flushed_survives_a_power_cut_after_any_operation() {
     for operation in 0..=operations() {
         for cut in [Cut::Dropped, Cut::Torn { seed: operation }, Cut::Torn { seed: operation + 1_000 }] {
-            let mut mounted = MountedDisk::new().unwrap();
+            let mounted = MountedDisk::new().unwrap();
             mounted.disk().fail(operation..u64::MAX, Fault::Io { written: 300 });
             let said = Spool::open(mounted.path(), RECORDER).map(|mut spool| say(&mut spool, 1)).unwrap_or_default();
             mounted.disk().mend();
-            mounted.power_cut(cut).unwrap();
+            mounted.power_cut(cut);
             let mut spool = Spool::open(mounted.path(), RECORDER).unwrap();
             holds(&mut spool, 1, &said.flushed);
             let again = say(&mut spool, 2);
@@ -117,7 +117,7 @@ fn what_was_discarded_does_not_come_back_after_a_power_cut_at_any_operation() {
     let until = mounted.disk().operations();
     for operation in from..=until {
         for seed in 0..3 {
-            let mut mounted = MountedDisk::new().unwrap();
+            let mounted = MountedDisk::new().unwrap();
             let mut spool = Spool::open(mounted.path(), RECORDER).unwrap();
             before(&mut spool);
             mounted.disk().fail(operation..u64::MAX, Fault::Io { written: 500 });
@@ -125,7 +125,7 @@ fn what_was_discarded_does_not_come_back_after_a_power_cut_at_any_operation() {
             assert_eq!(spool.inventory(ONE), [], "not even in this run");
             drop(spool);
             mounted.disk().mend();
-            mounted.power_cut(Cut::Torn { seed }).unwrap();
+            mounted.power_cut(Cut::Torn { seed });
             let spool = Spool::open(mounted.path(), RECORDER).unwrap();
             assert!(!discarded || spool.inventory(ONE).is_empty(), "operation {operation}");
         }
