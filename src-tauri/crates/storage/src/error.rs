@@ -231,7 +231,9 @@ impl BucketError {
                 "correct S3_NOTIFICATION_QUEUE_URL, or make one with `roomtone storage setup-notifications`".to_owned()
             }
             Self::EventsTaken { .. } => {
-                "let the bucket tell an SNS topic instead, and subscribe a queue of each host's own to it".to_owned()
+                "set a prefix (S3_RECORDING_PREFIX) below which the other wants none, or let the bucket tell an SNS topic \
+                 and subscribe a queue of each host's own to it"
+                    .to_owned()
             }
             Self::WrongRegion(_) => "set the region in the settings to the bucket's own".to_owned(),
             Self::ClockSkew => "set the clock of this computer to the right time".to_owned(),
