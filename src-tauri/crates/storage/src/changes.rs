@@ -11,6 +11,7 @@ mod time;
 mod watch;
 
 pub(crate) use follow::{News, Source, changes};
+pub(crate) use report::in_words;
 pub use report::{ChangeReport, ChangeSource};
 pub(crate) use standing::Standing;
 pub(crate) use watch::{Pace, Setback};

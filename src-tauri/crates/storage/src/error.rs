@@ -119,6 +119,9 @@ pub enum BucketError {
     /// There is no queue of this name: a person must make one or mend the setting.
     #[error("there is no queue {0:?}")]
     NoSuchQueue(String),
+    /// The store has nothing that it could tell of changes. What it answered when it was asked.
+    #[error("this store has no queues that it could tell of changes ({0})")]
+    NoQueues(String),
     /// The bucket tells somebody else of the same events, and stores let only one have them.
     #[error("the bucket tells {by} of these events already, and a store tells only one of each")]
     EventsTaken {
@@ -230,6 +233,9 @@ impl BucketError {
             Self::NoSuchQueue(_) => {
                 "correct S3_NOTIFICATION_QUEUE_URL, or make one with `roomtone storage setup-notifications`".to_owned()
             }
+            Self::NoQueues(_) => "nothing needs to be set up: it is listened to where it offers that, and else listings are \
+                                  compared; `roomtone storage test` tells which"
+                .to_owned(),
             Self::EventsTaken { .. } => {
                 "set a prefix (S3_RECORDING_PREFIX) below which the other wants none, or let the bucket tell an SNS topic \
                  and subscribe a queue of each host's own to it"
@@ -267,6 +273,7 @@ impl BucketError {
             | Self::Denied { .. }
             | Self::NoSuchBucket(_)
             | Self::NoSuchQueue(_)
+            | Self::NoQueues(_)
             | Self::EventsTaken { .. }
             | Self::WrongRegion(_)
             | Self::ClockSkew

@@ -24,8 +24,17 @@ impl fmt::Display for ChangeSource {
             Self::FolderWatcher => f.write_str("the system watches the folder"),
             Self::Queue => f.write_str("the store tells a queue of changes"),
             Self::Listening => f.write_str("the store is listened to"),
-            Self::ComparingListings(every) => write!(f, "listings are compared every {} s", every.as_secs()),
+            Self::ComparingListings(interval) => write!(f, "listings are compared every {}", in_words(*interval)),
         }
+    }
+}
+
+/// `60 s`, `10 min`.
+pub(crate) fn in_words(time: Duration) -> String {
+    match time.as_secs() {
+        seconds if seconds >= 120 && seconds % 60 == 0 => format!("{} min", seconds / 60),
+        0 => format!("{} ms", time.as_millis()),
+        seconds => format!("{seconds} s"),
     }
 }
 
@@ -66,5 +75,7 @@ mod tests {
         report.remarks.push("the store cannot be listened to (HTTP 501)".to_owned());
         let text = "listings are compared every 60 s; the store cannot be listened to (HTTP 501)";
         assert_eq!(report.to_string(), text);
+        let every = [500, 90_000, 600_000].map(|ms| in_words(Duration::from_millis(ms)));
+        assert_eq!(every, ["500 ms", "90 s", "10 min"]);
     }
 }

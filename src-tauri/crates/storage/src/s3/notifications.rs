@@ -22,7 +22,7 @@ use self::address::QueueAddress;
 use self::listen::{Listening, PING};
 use self::queue::Queue;
 use super::S3Settings;
-use crate::changes::{ChangeReport, ChangeSource, Pace, Setback, Source, Standing};
+use crate::changes::{ChangeReport, ChangeSource, Pace, Setback, Source, Standing, in_words};
 use crate::{BucketError, Operation};
 
 /// How often listings are compared beside a source that tells: so much later a change shows that it did not tell.
@@ -111,7 +111,7 @@ impl Notifications {
 
     /// Tries the way there is.
     pub(super) async fn find(&self, prefix: &str) -> ChangeReport {
-        let beside = format!("listings are compared every {} s beside it", self.pace.beside.as_secs());
+        let beside = format!("listings are compared every {} beside it", in_words(self.pace.beside));
         match &self.way {
             Way::Queue(queue) => match queue.try_out().await {
                 Ok(()) => self.queue_report(queue, beside),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use roomtone_protocol::code;
+use roomtone_protocol::{ParticipantId, code};
 use roomtone_storage::{
     Bucket, BucketError, Catalog, ChangeSource, FileUpload, Operation, Prefix, Progress, PublishEvent, Publisher,
     PublisherSettings, PutMode, S3Bucket, S3Keys, S3Settings, test_storage,
@@ -232,6 +232,10 @@ async fn a_store_without_notifications_is_asked_with_a_good_signature_and_compar
         assert_eq!(report.source, ChangeSource::ComparingListings(Duration::from_millis(500)), "{report}");
         assert!(report.to_string().contains("does not let one listen"), "{report}");
     }
+    let host = ParticipantId::from_bytes([7; 16]);
+    let refused = bucket.set_up_notifications(&Prefix::default(), host, false).await.unwrap_err();
+    assert!(matches!(refused, BucketError::NoQueues(_)), "{refused:?}");
+    assert!(refused.report().hint.contains("nothing needs to be set up"));
 }
 
 #[tokio::test]

@@ -30,6 +30,11 @@ where
         Some(code @ ("AWS.SimpleQueueService.QueueDeletedRecently" | "QueueDeletedRecently")) => {
             BucketError::Refused { operation, detail: format!("{}; it can be made again after a minute", told(code)) }
         }
-        _ => Failure { operation, bucket }.explain(error),
+        _ => match (Failure { operation, bucket }).explain(error) {
+            BucketError::Unreachable(why) => {
+                BucketError::Unreachable(format!("the queue {queue:?} does not answer: {why}"))
+            }
+            explained => explained,
+        },
     }
 }

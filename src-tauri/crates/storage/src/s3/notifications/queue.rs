@@ -102,7 +102,13 @@ impl Queue {
         E: aws_sdk_sqs::error::ProvideErrorMetadata + std::error::Error + 'static,
     {
         let bound = wait + ANSWER;
-        let late = |_| BucketError::Unreachable(format!("the queue gave no answer within {} s", bound.as_secs()));
+        let late = |_| {
+            BucketError::Unreachable(format!(
+                "the queue {:?} gave no answer within {} s",
+                self.address.name,
+                bound.as_secs()
+            ))
+        };
         let answer = tokio::time::timeout(bound, request).await.map_err(late)?;
         answer.map_err(|error| explain(operation, &self.bucket, &self.address.name, &error))
     }

@@ -109,8 +109,18 @@ impl Notifications {
         let name = queue_name(&self.bucket, &host.short());
         let queues = queue::client(&self.shared, self.endpoint.as_deref(), None);
         let setup = Setup { notifications: self, queues, name };
+        // Nothing but AWS, and what stands in for it, has queues.
+        let found = setup.find().await.map_err(|error| match error {
+            BucketError::Refused { detail, .. }
+            | BucketError::Denied { detail, .. }
+            | BucketError::Credentials(detail)
+                if self.endpoint.is_some() =>
+            {
+                BucketError::NoQueues(detail)
+            }
+            error => error,
+        })?;
         let told = setup.told().await?;
-        let found = setup.find().await?;
         let (before, mut steps) = (found.is_some(), Vec::new());
         if !before {
             let attributes: HashMap<_, _> = ATTRIBUTES.iter().map(|(name, value)| (name.as_str(), *value)).collect();
