@@ -86,6 +86,7 @@ fn decoded(key: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use serde_json::json;
 
     const OURS: Ours<'static> = Ours { bucket: "talks", prefix: "team/" };
@@ -165,5 +166,21 @@ mod tests {
             assert!(OURS.concerns(strange), "{strange}");
         }
         assert!(!OURS.concerns(r#"{"Records":null}"#) && !OURS.concerns(r#"{"Records":[]}"#), "signs of life");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_message_says_it_is_understood_or_a_reason_to_look(
+            key in any::<String>(),
+            text in any::<String>(),
+            bytes in proptest::collection::vec(any::<u8>(), 0..200),
+        ) {
+            prop_assert!(OURS.concerns(&text) || serde_json::from_str::<Value>(&text).is_ok());
+            OURS.concerns(&String::from_utf8_lossy(&bytes));
+            OURS.concerns(&record("talks", &key).to_string());
+            // Encoded byte by byte, any key comes back as it was.
+            let encoded: String = key.bytes().map(|byte| format!("%{byte:02x}")).collect();
+            prop_assert_eq!(decoded(&encoded), Some(key));
+        }
     }
 }
