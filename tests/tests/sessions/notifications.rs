@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use roomtone_tests::{Bucket, Deadline, Host, MiniStack, PATIENCE, Program, Stage, Stopwatch};
+use roomtone_tests::signal::Speaker;
+use roomtone_tests::{Bucket, Deadline, Host, MiniStack, PATIENCE, Program, Stage, Stopwatch, now_unix_ms};
 use serde_json::Value;
 
 /// Longest that people may wait for the new list where a queue tells; listings are compared once a minute.
@@ -117,18 +118,20 @@ fn a_queue_that_was_set_up_by_one_command_tells_everybody_within_two_seconds() {
     );
 
     let (host, mut onlooker) = room.opens(&queue, &[]);
+    let microphone = room.stage.microphone(Speaker(1), 300, now_unix_ms());
+    let mut ada = room.stage.join(&host.invite, "Ada", &microphone, &[]);
     room.reads(&queue);
     settle(&mut onlooker);
     let mut delays = Vec::new();
     for number in 1..=5 {
-        delays.push(delay(&mut [&mut onlooker], || room.bucket.put(&key(number), vec![0; 1_000]).unwrap()));
+        delays.push(delay(&mut [&mut onlooker, &mut ada], || room.bucket.put(&key(number), vec![0; 1_000]).unwrap()));
         settle(&mut onlooker);
     }
     said("queue, put", &delays);
     let parts = vec![vec![1; PART], vec![2; 10]];
-    let in_parts = delay(&mut [&mut onlooker], || room.bucket.put_in_parts(&key(6), parts).unwrap());
+    let in_parts = delay(&mut [&mut onlooker, &mut ada], || room.bucket.put_in_parts(&key(6), parts).unwrap());
     settle(&mut onlooker);
-    let gone = delay(&mut [&mut onlooker], || room.bucket.delete(&key(1)).unwrap());
+    let gone = delay(&mut [&mut onlooker, &mut ada], || room.bucket.delete(&key(1)).unwrap());
     settle(&mut onlooker);
     said("queue, an upload in parts and a deletion", &[in_parts, gone]);
     delays.extend([in_parts, gone]);
@@ -138,6 +141,7 @@ fn a_queue_that_was_set_up_by_one_command_tells_everybody_within_two_seconds() {
 
     let emptied = Deadline::after(PATIENCE).poll(|| (room.server.messages(&queue) == 0).then_some(()));
     assert!(emptied.is_some(), "what was read is removed");
+    ada.stop(PATIENCE).unwrap();
     onlooker.stop(PATIENCE).unwrap();
     host.program.stop(PATIENCE).unwrap();
 }
