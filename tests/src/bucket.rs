@@ -5,6 +5,10 @@ use std::fmt::Debug;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_s3::error::{ProvideErrorMetadata as _, SdkError};
+use aws_sdk_s3::types::{
+    CompletedMultipartUpload, CompletedPart, Event, FilterRule, FilterRuleName, NotificationConfiguration,
+    NotificationConfigurationFilter, QueueConfiguration, S3KeyFilter, TopicConfiguration,
+};
 use tokio::runtime::Runtime;
 
 /// Another client of a bucket.
@@ -98,6 +102,68 @@ impl Bucket {
     pub fn put(&self, key: &str, bytes: Vec<u8>) -> Result<(), String> {
         let put = self.client.put_object().bucket(&self.name).key(key).body(bytes.into());
         self.runtime.block_on(put.send()).map(drop).map_err(told)
+    }
+
+    /// Puts an object in parts.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn put_in_parts(&self, key: &str, parts: Vec<Vec<u8>>) -> Result<(), String> {
+        self.runtime.block_on(async {
+            let (client, name) = (&self.client, &self.name);
+            let begun = client.create_multipart_upload().bucket(name).key(key).send().await.map_err(told)?;
+            let id = begun.upload_id().unwrap_or_default();
+            let mut upload = CompletedMultipartUpload::builder();
+            for (number, part) in (1..).zip(parts) {
+                let put =
+                    client.upload_part().bucket(name).key(key).upload_id(id).part_number(number).body(part.into());
+                let etag = put.send().await.map_err(told)?.e_tag;
+                upload = upload.parts(CompletedPart::builder().part_number(number).set_e_tag(etag).build());
+            }
+            let complete = client.complete_multipart_upload().bucket(name).key(key).upload_id(id);
+            complete.multipart_upload(upload.build()).send().await.map(drop).map_err(told)
+        })
+    }
+
+    /// Lets the bucket tell a queue, given by its name among all resources (ARN), of everything, and nobody else.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn tell_queue(&self, arn: &str) -> Result<(), String> {
+        let queue = QueueConfiguration::builder().id("by hand").queue_arn(arn);
+        let queue = queue.events(Event::S3ObjectCreated).events(Event::S3ObjectRemoved).build().map_err(told)?;
+        self.tell(NotificationConfiguration::builder().queue_configurations(queue).build())
+    }
+
+    /// Lets the bucket tell a topic, given by its name among all resources (ARN), of everything below `prefix`, and nobody
+    /// else.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn tell_topic(&self, arn: &str, prefix: &str) -> Result<(), String> {
+        let rule = FilterRule::builder().name(FilterRuleName::Prefix).value(prefix).build();
+        let filter = NotificationConfigurationFilter::builder();
+        let filter = filter.key(S3KeyFilter::builder().filter_rules(rule).build()).build();
+        let topic = TopicConfiguration::builder().id("somebody else's").topic_arn(arn).filter(filter);
+        let topic = topic.events(Event::S3ObjectCreated).events(Event::S3ObjectRemoved).build().map_err(told)?;
+        self.tell(NotificationConfiguration::builder().topic_configurations(topic).build())
+    }
+
+    fn tell(&self, whom: NotificationConfiguration) -> Result<(), String> {
+        let put =
+            self.client.put_bucket_notification_configuration().bucket(&self.name).notification_configuration(whom);
+        self.runtime.block_on(put.send()).map(drop).map_err(told)
+    }
+
+    /// Whom the bucket tells: names among all resources (ARN), topics before queues.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn tells(&self) -> Result<Vec<String>, String> {
+        let asked = self.client.get_bucket_notification_configuration().bucket(&self.name).send();
+        let found = self.runtime.block_on(asked).map_err(told)?;
+        let topics = found.topic_configurations().iter().map(|topic| topic.topic_arn().to_owned());
+        Ok(topics.chain(found.queue_configurations().iter().map(|queue| queue.queue_arn().to_owned())).collect())
     }
 
     /// Fetches an object.

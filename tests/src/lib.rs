@@ -10,6 +10,7 @@ mod bucket;
 mod chance;
 mod http;
 mod listening;
+mod ministack;
 #[cfg(target_os = "linux")]
 mod network;
 mod outcome;
@@ -30,6 +31,7 @@ pub use bucket::{Bucket, Unfinished, UnfinishedPart};
 pub use chance::Chance;
 pub use http::{Fetched, fetch};
 pub use listening::{Listener, Played};
+pub use ministack::MiniStack;
 #[cfg(target_os = "linux")]
 pub use network::{Computer, Line, Network};
 pub use outcome::Outcome;

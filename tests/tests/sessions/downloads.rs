@@ -140,6 +140,8 @@ fn everyone_sees_what_somebody_else_puts_into_s3() {
     let bucket = server.bucket("talks");
     bucket.create().unwrap();
     let stage = stage.with_environment(server.environment("talks"));
+    // This store tells nobody of changes.
+    let stage = stage.with_environment(vec![("ROOMTONE_LISTING_INTERVAL_S", "2".to_owned())]);
     let mut host = stage.host(&["--bucket", "s3"]);
     the_list_follows_the_bucket(&stage, &mut host, |_| Box::new(bucket));
 }

@@ -23,6 +23,7 @@ mod growing;
 mod hostile;
 mod kill_loop;
 mod mute;
+mod notifications;
 mod own_microphone;
 mod pausing;
 mod progressive;

@@ -42,6 +42,7 @@ fn every_check(
     )?;
     package_manager::install(&need::of_the_tests())?;
     let weed = tool::seaweedfs(workspace)?;
+    let ministack = tool::ministack(workspace)?;
     left_out.extend(licences::check(workspace)?);
     fuzz::check_lock(workspace)?;
 
@@ -68,7 +69,7 @@ fn every_check(
     }
     let generated = bindings::fresh_directory(workspace)?;
     let mut tests = workspace.cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]);
-    tests.env("TS_RS_EXPORT_DIR", &generated).env("ROOMTONE_WEED", &weed);
+    tests.env("TS_RS_EXPORT_DIR", &generated).env("ROOMTONE_WEED", &weed).env("ROOMTONE_MINISTACK", &ministack);
     // Tests of whole sessions wait most of their time.
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     tests.env("RUST_TEST_THREADS", (cores * 2).to_string());

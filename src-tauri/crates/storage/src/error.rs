@@ -20,6 +20,24 @@ pub enum Operation {
     AbortUpload,
     /// Removing an object.
     Delete,
+    /// Waiting for events in a queue.
+    ReceiveEvents,
+    /// Removing events that were read from a queue.
+    DeleteEvents,
+    /// Listening to the store.
+    Listen,
+    /// Looking for a queue by its name.
+    FindQueue,
+    /// Making a queue.
+    CreateQueue,
+    /// Asking how a queue is set up.
+    ReadQueue,
+    /// Setting up a queue.
+    WriteQueue,
+    /// Asking whom the bucket tells of changes.
+    ReadNotifications,
+    /// Setting whom the bucket tells of changes.
+    WriteNotifications,
 }
 
 impl Operation {
@@ -33,6 +51,15 @@ impl Operation {
             Self::ListParts => "s3:ListMultipartUploadParts",
             Self::AbortUpload => "s3:AbortMultipartUpload",
             Self::Delete => "s3:DeleteObject",
+            Self::ReceiveEvents => "sqs:ReceiveMessage",
+            Self::DeleteEvents => "sqs:DeleteMessage",
+            Self::Listen => "s3:ListenBucketNotification",
+            Self::FindQueue => "sqs:GetQueueUrl",
+            Self::CreateQueue => "sqs:CreateQueue",
+            Self::ReadQueue => "sqs:GetQueueAttributes",
+            Self::WriteQueue => "sqs:SetQueueAttributes",
+            Self::ReadNotifications => "s3:GetBucketNotification",
+            Self::WriteNotifications => "s3:PutBucketNotification",
         }
     }
 
@@ -44,6 +71,27 @@ impl Operation {
             Self::ListParts => "asking for the parts of an upload",
             Self::AbortUpload => "discarding an unfinished upload",
             Self::Delete => "deleting an object",
+            Self::ReceiveEvents => "waiting for events in the queue",
+            Self::DeleteEvents => "removing events from the queue",
+            Self::Listen => "listening to it",
+            Self::FindQueue => "looking for the queue",
+            Self::CreateQueue => "making a queue",
+            Self::ReadQueue => "telling how the queue is set up",
+            Self::WriteQueue => "setting up the queue",
+            Self::ReadNotifications => "telling whom the bucket notifies",
+            Self::WriteNotifications => "setting whom the bucket notifies",
+        }
+    }
+
+    /// What the permission is to be granted on.
+    const fn resource(self) -> &'static str {
+        match self {
+            Self::ReceiveEvents | Self::DeleteEvents | Self::FindQueue | Self::ReadQueue | Self::WriteQueue => {
+                "the queue"
+            }
+            Self::CreateQueue => "queues whose names begin with `roomtone-`",
+            Self::Listen | Self::ReadNotifications | Self::WriteNotifications => "the bucket",
+            _ => "the bucket and its objects",
         }
     }
 }
@@ -68,6 +116,18 @@ pub enum BucketError {
     /// There is no bucket of this name: a person must make one or mend the setting.
     #[error("there is no bucket {0:?}")]
     NoSuchBucket(String),
+    /// There is no queue of this name: a person must make one or mend the setting.
+    #[error("there is no queue {0:?}")]
+    NoSuchQueue(String),
+    /// The store has nothing that it could tell of changes. What it answered when it was asked.
+    #[error("this store has no queues that it could tell of changes ({0})")]
+    NoQueues(String),
+    /// The bucket tells somebody else of the same events, and stores let only one have them.
+    #[error("the bucket tells {by} of these events already, and a store tells only one of each")]
+    EventsTaken {
+        /// Whom, and what the setting is called.
+        by: String,
+    },
     /// The bucket lives in another region than the settings say.
     #[error("the bucket is in another region ({0})")]
     WrongRegion(String),
@@ -167,9 +227,20 @@ impl BucketError {
                 "check access key and secret key in the settings, and that they have not expired".to_owned()
             }
             Self::Denied { operation, .. } => {
-                format!("grant {} on the bucket and its objects to these access keys", operation.permission())
+                format!("grant {} on {} to these access keys", operation.permission(), operation.resource())
             }
             Self::NoSuchBucket(_) => "create the bucket, or correct its name in the settings".to_owned(),
+            Self::NoSuchQueue(_) => {
+                "correct S3_NOTIFICATION_QUEUE_URL, or make one with `roomtone storage setup-notifications`".to_owned()
+            }
+            Self::NoQueues(_) => "nothing needs to be set up: it is listened to where it offers that, and else listings are \
+                                  compared; `roomtone storage test` tells which"
+                .to_owned(),
+            Self::EventsTaken { .. } => {
+                "set a prefix (S3_RECORDING_PREFIX) below which the other wants none, or let the bucket tell an SNS topic \
+                 and subscribe a queue of each host's own to it"
+                    .to_owned()
+            }
             Self::WrongRegion(_) => "set the region in the settings to the bucket's own".to_owned(),
             Self::ClockSkew => "set the clock of this computer to the right time".to_owned(),
             Self::AlreadyExists { .. } => "choose another key, or move the object away".to_owned(),
@@ -201,6 +272,9 @@ impl BucketError {
             Self::Credentials(_)
             | Self::Denied { .. }
             | Self::NoSuchBucket(_)
+            | Self::NoSuchQueue(_)
+            | Self::NoQueues(_)
+            | Self::EventsTaken { .. }
             | Self::WrongRegion(_)
             | Self::ClockSkew
             | Self::AlreadyExists { .. }

@@ -21,10 +21,12 @@ use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
 use self::place::Target;
+use self::watch::FolderWatcher;
 use crate::address::percent_encode;
 use crate::bucket::link;
+use crate::changes::{self, Pace, Standing};
 use crate::off_thread::off_thread;
-use crate::{Bucket, BucketError, ChangeSource, FileUpload, ObjectInfo, Progress, PutMode};
+use crate::{Bucket, BucketError, ChangeReport, ChangeSource, FileUpload, ObjectInfo, Progress, PutMode};
 
 /// How often the folder is listed although its watcher saw nothing: watchers miss changes on network drives, and when
 /// the system runs out of watches.
@@ -46,6 +48,8 @@ pub struct FileLinks {
 pub struct FolderBucket {
     root: PathBuf,
     links: FileLinks,
+    /// Whether the watcher works.
+    standing: Arc<Standing>,
 }
 
 impl FolderBucket {
@@ -60,7 +64,7 @@ impl FolderBucket {
             // Watchers report real paths: with the root resolved once, theirs and ours agree.
             let root = root.canonicalize().map_err(|error| BucketError::io(&root, error))?;
             place::prepare(&root)?;
-            Ok(Self { root, links })
+            Ok(Self { root, links, standing: Arc::default() })
         })
         .await
     }
@@ -224,10 +228,29 @@ impl Bucket for FolderBucket {
     }
 
     fn change_source(&self) -> ChangeSource {
-        ChangeSource::FolderWatcher
+        if self.standing.is_connected() {
+            ChangeSource::FolderWatcher
+        } else {
+            ChangeSource::ComparingListings(BACKSTOP)
+        }
+    }
+
+    fn find_change_source<'a>(&'a self, _prefix: &'a str) -> BoxFuture<'a, ChangeReport> {
+        let root = self.root.clone();
+        async move {
+            let tried = off_thread(move || watch::try_out(&root)).await;
+            let comparing = ChangeSource::ComparingListings(BACKSTOP);
+            let source = if tried.is_ok() { ChangeSource::FolderWatcher } else { comparing };
+            let remarks =
+                tried.err().map(|error| format!("the system cannot watch it ({error})")).into_iter().collect();
+            ChangeReport { remarks, ..ChangeReport::of(source) }
+        }
+        .boxed()
     }
 
     fn changes(self: Arc<Self>, prefix: String) -> BoxStream<'static, ()> {
-        watch::changes(self, prefix, BACKSTOP)
+        let watcher = Arc::new(FolderWatcher { root: self.root.clone() });
+        let (pace, standing) = (Pace { alone: BACKSTOP, beside: BACKSTOP }, Arc::clone(&self.standing));
+        changes::changes(self, prefix, pace, Some(watcher), standing)
     }
 }

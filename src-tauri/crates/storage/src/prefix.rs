@@ -15,6 +15,11 @@ pub struct PrefixError(String);
 /// Folder for Roomtone's own objects, below the prefix. Nothing in it is ever listed.
 const RESERVED: &str = ".roomtone/";
 
+/// Whether the key is of Roomtone's own objects, below whatever prefix.
+pub(crate) fn is_reserved(key: &str) -> bool {
+    key.starts_with(RESERVED) || key.contains("/.roomtone/")
+}
+
 impl Prefix {
     /// The prefix as it stands before a key.
     #[must_use]
@@ -35,7 +40,7 @@ impl Prefix {
 
     /// The key without the prefix; none for keys elsewhere and for Roomtone's own objects.
     pub(crate) fn name<'a>(&self, key: &'a str) -> Option<&'a str> {
-        key.strip_prefix(&self.0).filter(|name| !name.starts_with(RESERVED) && !name.contains("/.roomtone/"))
+        key.strip_prefix(&self.0).filter(|name| !is_reserved(name))
     }
 }
 

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use roomtone_protocol::ErrorReport;
 
-use crate::{Bucket, BucketError, ChangeSource, Operation, Prefix, PutMode};
+use crate::{Bucket, BucketError, ChangeReport, Operation, Prefix, PutMode};
 
 /// What the probe object holds.
 const CONTENT: &[u8] = b"Roomtone was here to test the storage. This can be deleted.\n";
@@ -22,8 +22,8 @@ pub struct ProbeStep {
 pub struct StorageReport {
     /// In the order tried. After a failed write nothing that needs the probe is tried.
     pub steps: Vec<ProbeStep>,
-    /// How changes are noticed.
-    pub change_source: ChangeSource,
+    /// How changes are noticed, and why not in another way.
+    pub changes: ChangeReport,
 }
 
 impl StorageReport {
@@ -36,13 +36,14 @@ impl StorageReport {
     /// What to mend first.
     #[must_use]
     pub fn first_error(&self) -> Option<&ErrorReport> {
-        self.steps.iter().find_map(|step| step.error.as_ref())
+        self.steps.iter().find_map(|step| step.error.as_ref()).or(self.changes.problem.as_ref())
     }
 }
 
 /// Writes, reads, lists and deletes a probe object in the reserved folder. Leaves nothing behind where deleting works.
 pub async fn test_storage(bucket: &dyn Bucket, prefix: &Prefix) -> StorageReport {
-    let mut report = StorageReport { steps: Vec::new(), change_source: bucket.change_source() };
+    let changes = bucket.find_change_source(prefix.as_str()).await;
+    let mut report = StorageReport { steps: Vec::new(), changes };
     let mut note = |operation, result: Result<(), BucketError>| {
         let worked = result.is_ok();
         report.steps.push(ProbeStep { operation, error: result.err().map(ErrorReport::from) });

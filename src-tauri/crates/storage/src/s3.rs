@@ -6,6 +6,7 @@ mod errors;
 mod growing;
 mod ledger;
 mod multipart;
+mod notifications;
 mod plan;
 mod planner;
 mod settings;
@@ -26,19 +27,22 @@ use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt as _};
 use futures_util::stream::BoxStream;
 use roomtone_disk::{SystemDisk, create_dirs};
-use roomtone_protocol::RecordingId;
 use roomtone_protocol::catalog::{Link, Reach};
+use roomtone_protocol::{ErrorReport, ParticipantId, RecordingId};
 use time::OffsetDateTime;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
 
+pub use self::notifications::{SetupReport, SetupStep};
 pub use self::settings::{S3Keys, S3Settings};
 
 use self::errors::{Failure, Operation};
+use self::notifications::Notifications;
 use self::source::Source;
 use crate::bucket::link;
 use crate::{
-    Bucket, BucketError, ChangeSource, FileUpload, GrowingUpload, Growth, ObjectInfo, Progress, PutMode, listing,
+    Bucket, BucketError, ChangeReport, ChangeSource, FileUpload, GrowingUpload, Growth, ObjectInfo, Prefix, Progress,
+    PutMode, changes,
 };
 
 /// How long a small request may take. The SDK itself waits for ever on a store that accepts and never answers.
@@ -65,7 +69,7 @@ pub struct S3Bucket {
     /// Tells ledgers of different stores apart.
     store: String,
     ledgers: PathBuf,
-    listing_interval: Duration,
+    notifications: Notifications,
     lacking: condition::Lacking,
     /// The store does not copy parts.
     without_copies: AtomicBool,
@@ -83,17 +87,33 @@ impl S3Bucket {
         settings.check()?;
         let ledgers = ledgers.into();
         create_dirs(&SystemDisk, &ledgers).map_err(|error| BucketError::io(&ledgers, error))?;
-        let client = Client::from_conf(settings.client_config().await);
+        let shared = settings.shared_config().await;
+        let client = Client::from_conf(settings.client_config(&shared));
         Ok(Self {
+            notifications: Notifications::new(&settings, &shared, &client)?,
             client,
             store: settings.endpoint.clone().unwrap_or_else(|| settings.region.clone()),
             bucket: settings.bucket,
             ledgers,
-            listing_interval: settings.listing_interval,
             lacking: condition::Lacking::default(),
             without_copies: AtomicBool::new(false),
             exists: AtomicBool::new(false),
         })
+    }
+
+    /// Lets the bucket tell a queue of `host`'s own of every change under `prefix`: makes the queue, lets the bucket send to
+    /// it, and adds it to whom the bucket tells, each where it is not so yet. Nothing else is changed. With `dry_run` it only
+    /// says what it would do.
+    ///
+    /// # Errors
+    /// [`BucketError::EventsTaken`], and whatever the store says, with the permission that is missing.
+    pub async fn set_up_notifications(
+        &self,
+        prefix: &Prefix,
+        host: ParticipantId,
+        dry_run: bool,
+    ) -> Result<SetupReport, BucketError> {
+        self.notifications.set_up(prefix.as_str(), host, dry_run).await
     }
 
     fn failure(&self, operation: Operation) -> Failure<'_> {
@@ -336,11 +356,19 @@ impl Bucket for S3Bucket {
     }
 
     fn change_source(&self) -> ChangeSource {
-        ChangeSource::ComparingListings(self.listing_interval)
+        self.notifications.source()
+    }
+
+    fn find_change_source<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, ChangeReport> {
+        self.notifications.find(prefix).boxed()
+    }
+
+    fn change_troubles(&self) -> BoxStream<'static, ErrorReport> {
+        self.notifications.troubles()
     }
 
     fn changes(self: Arc<Self>, prefix: String) -> BoxStream<'static, ()> {
-        let every = self.listing_interval;
-        listing::compare(self, prefix, every)
+        let (source, pace, standing) = self.notifications.parts();
+        changes::changes(self, prefix, pace, source, standing)
     }
 }

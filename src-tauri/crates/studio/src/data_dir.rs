@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use roomtone_disk::{Disk as _, SystemDisk};
-use roomtone_protocol::{ErrorReport, Identity, WakeEpoch, code};
+use roomtone_protocol::{ErrorReport, Identity, ParticipantId, WakeEpoch, code};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -153,6 +153,16 @@ pub fn remote_identity(path: Option<&Path>) -> Result<Identity, ErrorReport> {
     Ok(Identity::from_seed(file.seed))
 }
 
+/// Who this folder's program is, without using the folder: none where it was never started.
+///
+/// # Errors
+/// `io`, or `newer_version` if a later Roomtone wrote it.
+pub(crate) fn host_id(path: Option<&Path>) -> Result<Option<ParticipantId>, ErrorReport> {
+    let root = path.map_or_else(default_data_dir, |path| Ok(path.to_owned()))?;
+    let file = read::<IdentityFile>(&root, "identity.json")?;
+    Ok(file.map(|file| Identity::from_seed(file.seed).participant()))
+}
+
 fn read<T: DeserializeOwned>(root: &Path, name: &str) -> Result<Option<T>, ErrorReport> {
     let path = root.join(name);
     let bytes = match fs::read(&path) {
@@ -258,6 +268,15 @@ mod tests {
         let (first, second) = (dir.start().unwrap(), dir.start().unwrap());
         assert_eq!(first.identity.participant(), second.identity.participant());
         assert!(second.epoch > first.epoch);
+    }
+
+    #[test]
+    fn who_a_folder_belongs_to_can_be_seen_while_it_is_in_use() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(host_id(Some(folder.path())).unwrap(), None);
+        let dir = DataDir::open(Some(folder.path())).unwrap();
+        let me = dir.start().unwrap().identity.participant();
+        assert_eq!(host_id(Some(folder.path())).unwrap(), Some(me));
     }
 
     #[test]

@@ -82,6 +82,10 @@ pub struct S3Choice {
     pub endpoint: Option<String>,
     /// In front of every key. Default: none.
     pub prefix: Option<String>,
+    /// Address of the SQS queue that the bucket tells of changes. Default: the store is listened to where it offers that.
+    pub notification_queue_url: Option<String>,
+    /// How often listings are compared where nothing tells of changes, in seconds. Default: 60.
+    pub listing_interval_s: Option<u64>,
 }
 
 /// How long a room without anybody goes on where nothing else is set (spec R7).
@@ -141,6 +145,12 @@ impl Settings {
                 region: read("S3_RECORDING_REGION"),
                 endpoint: read("S3_RECORDING_ENDPOINT"),
                 prefix: read("S3_RECORDING_PREFIX"),
+                notification_queue_url: read("S3_NOTIFICATION_QUEUE_URL"),
+                listing_interval_s: parse(
+                    "ROOMTONE_LISTING_INTERVAL_S",
+                    read("ROOMTONE_LISTING_INTERVAL_S"),
+                    "a number of seconds",
+                )?,
             },
             format: read("RECORDING_FILE_FORMAT"),
             bit_depth: parse("ROOMTONE_BIT_DEPTH", read("ROOMTONE_BIT_DEPTH"), "16, 24 or 32")?,
@@ -184,6 +194,8 @@ impl Settings {
                 region: self.s3.region.or(below.s3.region),
                 endpoint: self.s3.endpoint.or(below.s3.endpoint),
                 prefix: self.s3.prefix.or(below.s3.prefix),
+                notification_queue_url: self.s3.notification_queue_url.or(below.s3.notification_queue_url),
+                listing_interval_s: self.s3.listing_interval_s.or(below.s3.listing_interval_s),
             },
             format: self.format.or(below.format),
             bit_depth: self.bit_depth.or(below.bit_depth),
@@ -222,6 +234,9 @@ impl Settings {
         if self.upload_limit_kbps == Some(0) {
             let instead = "1 at least; set upload_while_recording to false for nothing at all";
             return Err(unfit("the limit of uploads", "0", instead));
+        }
+        if self.s3.listing_interval_s == Some(0) {
+            return Err(unfit("the time between two listings", "0", "a second at least"));
         }
         if self.auto_record == Some(0) {
             return Err(unfit("the number of people who start a recording", "0", "1 at least; leave it out for none"));
@@ -339,6 +354,20 @@ mod tests {
         assert!(grace.message.contains("ROOMTONE_GRACE_S"), "{grace}");
         let format = environment(&[("RECORDING_FILE_FORMAT", "flac")]).unwrap().check().unwrap_err();
         assert!(format.message.contains("flac"), "{format}");
+    }
+
+    #[test]
+    fn a_queue_can_be_named_and_listings_need_a_pause() {
+        let url = "https://sqs.eu-central-1.amazonaws.com/123456789012/q";
+        let set =
+            environment(&[("S3_NOTIFICATION_QUEUE_URL", "https://sqs.eu-central-1.amazonaws.com/123456789012/q")]);
+        assert_eq!(set.unwrap().s3.notification_queue_url.as_deref(), Some(url));
+        let file = serde_json::json!({"s3": {"notification_queue_url": url, "listing_interval_s": 5}});
+        let file: Settings = serde_json::from_value(file).unwrap();
+        let all = Settings::default().or(file).s3;
+        assert_eq!((all.notification_queue_url.as_deref(), all.listing_interval_s), (Some(url), Some(5)));
+        let restless = environment(&[("ROOMTONE_LISTING_INTERVAL_S", "0")]).unwrap().check();
+        assert_eq!(restless.unwrap_err().code, code::INVALID_SETTING);
     }
 
     #[test]

@@ -1,35 +1,54 @@
 //! Notices what anybody puts into the folder or takes out of it.
 
-use std::path::{Component, Path};
-use std::sync::Arc;
-use std::time::Duration;
+use std::path::{Component, Path, PathBuf};
 
-use futures_util::stream::{self, BoxStream, StreamExt as _};
+use futures_util::future::{BoxFuture, FutureExt as _};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::mpsc;
 
-use super::FolderBucket;
 use super::path::RESERVED;
-use crate::listing;
+use crate::BucketError;
+use crate::changes::{News, Setback, Source};
 
-/// How long to gather what belongs together: one put is several events.
-const DEBOUNCE: Duration = Duration::from_millis(250);
+/// The operating system's watcher of a folder.
+pub(super) struct FolderWatcher {
+    /// A real path: watchers report those.
+    pub(super) root: PathBuf,
+}
 
-pub(super) fn changes(bucket: Arc<FolderBucket>, prefix: String, backstop: Duration) -> BoxStream<'static, ()> {
-    // The watch begins before the first listing, so that nothing falls between.
-    let watched = watch(bucket.root());
-    let listed = listing::compare(bucket, prefix, backstop);
-    match watched {
-        Ok(watched) => stream::select(watched, listed).boxed(),
-        Err(error) => {
-            tracing::warn!(%error, every = ?backstop, "the folder cannot be watched; its listings are compared instead");
-            listed
+impl Source for FolderWatcher {
+    fn name(&self) -> &'static str {
+        "folder watcher"
+    }
+
+    fn was_set_up(&self) -> bool {
+        false
+    }
+
+    fn follow<'a>(&'a self, _prefix: &'a str, news: &'a News) -> BoxFuture<'a, (Setback, BucketError)> {
+        async move {
+            let failed = |error| (Setback::Gone, BucketError::io(&self.root, std::io::Error::other(error)));
+            let (_watcher, mut events) = match watch(&self.root) {
+                Ok(watched) => watched,
+                Err(error) => return failed(error.to_string()),
+            };
+            news.connected().await;
+            while events.recv().await.is_some() {
+                news.changed().await;
+            }
+            failed("the watcher ended".to_owned())
         }
+        .boxed()
     }
 }
 
-/// The watcher lives as long as the stream.
-fn watch(root: &Path) -> notify::Result<BoxStream<'static, ()>> {
+/// Whether the system can watch the folder.
+pub(super) fn try_out(root: &Path) -> Result<(), BucketError> {
+    watch(root).map(drop).map_err(|error| BucketError::io(root, std::io::Error::other(error)))
+}
+
+/// Watches as long as the watcher lives.
+fn watch(root: &Path) -> notify::Result<(RecommendedWatcher, mpsc::Receiver<()>)> {
     // One place: any number of events before the next look are one change.
     let (changed, events) = mpsc::channel(1);
     let below = root.to_owned();
@@ -41,16 +60,7 @@ fn watch(root: &Path) -> notify::Result<BoxStream<'static, ()>> {
         }
     })?;
     watcher.watch(root, RecursiveMode::Recursive)?;
-    Ok(stream::unfold((watcher, events), debounced).boxed())
-}
-
-async fn debounced(
-    (watcher, mut events): (RecommendedWatcher, mpsc::Receiver<()>),
-) -> Option<((), (RecommendedWatcher, mpsc::Receiver<()>))> {
-    events.recv().await?;
-    tokio::time::sleep(DEBOUNCE).await;
-    while events.try_recv().is_ok() {}
-    Some(((), (watcher, events)))
+    Ok((watcher, events))
 }
 
 /// Whether an event can change a listing: reading cannot, and neither can what happens in a reserved folder.
@@ -66,7 +76,6 @@ fn matters(root: &Path, event: &Event) -> bool {
 mod tests {
     use super::*;
     use notify::event::{AccessKind, CreateKind, ModifyKind, RenameMode};
-    use std::path::PathBuf;
 
     fn event(kind: EventKind, paths: &[&str]) -> Event {
         Event { kind, paths: paths.iter().map(PathBuf::from).collect(), attrs: notify::event::EventAttributes::new() }
@@ -84,18 +93,19 @@ mod tests {
         assert!(!matters(root, &event(create, &["/bucket/x/.roomtone/probe"])));
         assert!(!matters(root, &event(EventKind::Access(AccessKind::Any), &["/bucket/a.wav"])));
     }
+
     #[tokio::test]
     async fn what_anybody_puts_or_deletes_is_told() {
         let root = tempfile::tempdir().unwrap();
         // As the bucket does it: watchers report real paths.
         let folder = root.path().canonicalize().unwrap();
-        let mut changes = watch(&folder).unwrap();
-        let bound = Duration::from_secs(60);
+        let (_watcher, mut changes) = watch(&folder).unwrap();
+        let bound = std::time::Duration::from_secs(60);
         std::fs::create_dir(folder.join("new")).unwrap();
-        tokio::time::timeout(bound, changes.next()).await.unwrap().unwrap();
+        tokio::time::timeout(bound, changes.recv()).await.unwrap().unwrap();
         std::fs::write(folder.join("new/x.wav"), b"foreign").unwrap();
-        tokio::time::timeout(bound, changes.next()).await.unwrap().unwrap();
+        tokio::time::timeout(bound, changes.recv()).await.unwrap().unwrap();
         std::fs::remove_file(folder.join("new/x.wav")).unwrap();
-        tokio::time::timeout(bound, changes.next()).await.unwrap().unwrap();
+        tokio::time::timeout(bound, changes.recv()).await.unwrap().unwrap();
     }
 }

@@ -3,22 +3,25 @@
 use std::fmt;
 use std::time::Duration;
 
+use aws_config::SdkConfig;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{
     BehaviorVersion, Config, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation,
 };
 
+use roomtone_protocol::ParticipantId;
+
 use crate::{BucketError, Prefix};
 
-/// How often listings are compared: soon enough for a list that people look at, and some 17,000 requests a day.
-const LISTING_INTERVAL: Duration = Duration::from_secs(5);
+/// How often listings are compared where nothing tells of changes: 1,440 requests a day, which AWS counts as a cent.
+const LISTING_INTERVAL: Duration = Duration::from_secs(60);
 
 /// How long to wait for a connection.
-const CONNECT: Duration = Duration::from_secs(5);
+pub(super) const CONNECT: Duration = Duration::from_secs(5);
 
 /// How often the SDK sends a request before it gives up; the publisher begins again later anyway.
-const ATTEMPTS: u32 = 3;
+pub(super) const ATTEMPTS: u32 = 3;
 
 /// A pair of keys, as typed into the settings.
 #[derive(Clone, PartialEq, Eq)]
@@ -54,8 +57,12 @@ pub struct S3Settings {
     pub force_path_style: Option<bool>,
     /// None: the standard chain of AWS (environment, profile, container, machine).
     pub keys: Option<S3Keys>,
-    /// How often listings are compared to notice changes.
+    /// How often listings are compared to notice changes where nothing tells of them.
     pub listing_interval: Duration,
+    /// Address of the SQS queue that the bucket tells of changes; none: it is listened to where it offers that.
+    pub notification_queue: Option<String>,
+    /// Whose queue it should be, where that can be told by its name.
+    pub host: Option<ParticipantId>,
 }
 
 impl S3Settings {
@@ -70,6 +77,8 @@ impl S3Settings {
             force_path_style: None,
             keys: None,
             listing_interval: LISTING_INTERVAL,
+            notification_queue: None,
+            host: None,
         }
     }
 
@@ -93,13 +102,18 @@ impl S3Settings {
         Ok(())
     }
 
-    pub(super) async fn client_config(&self) -> Config {
+    /// What all clients of this store and its queue have in common.
+    pub(super) async fn shared_config(&self) -> SdkConfig {
         let mut shared = aws_config::defaults(BehaviorVersion::latest()).region(Region::new(self.region.clone()));
         if let Some(keys) = &self.keys {
             let (key, secret, token) = (&keys.access_key, &keys.secret_key, keys.session_token.clone());
             shared = shared.credentials_provider(Credentials::new(key, secret, token, None, "Roomtone's settings"));
         }
-        let mut config = aws_sdk_s3::config::Builder::from(&shared.load().await)
+        shared.load().await
+    }
+
+    pub(super) fn client_config(&self, shared: &SdkConfig) -> Config {
+        let mut config = aws_sdk_s3::config::Builder::from(shared)
             .force_path_style(self.force_path_style.unwrap_or(self.endpoint.is_some()))
             // The default checksums cost twice the CPU, and some stores choke on them; Content-MD5 stands in.
             .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)

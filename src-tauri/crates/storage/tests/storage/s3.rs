@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use roomtone_protocol::code;
+use roomtone_protocol::{ParticipantId, code};
 use roomtone_storage::{
-    Bucket, BucketError, Catalog, FileUpload, Operation, Prefix, Progress, PublishEvent, Publisher, PublisherSettings,
-    PutMode, S3Bucket, S3Keys, S3Settings, test_storage,
+    Bucket, BucketError, Catalog, ChangeSource, FileUpload, Operation, Prefix, Progress, PublishEvent, Publisher,
+    PublisherSettings, PutMode, S3Bucket, S3Keys, S3Settings, test_storage,
 };
 use tokio::sync::Notify;
 
@@ -220,6 +220,22 @@ async fn comparing_listings_notices_what_another_client_puts_and_deletes() {
     weed.client().delete_object().bucket(BUCKET).key("recordings/band_x.wav").send().await.unwrap();
     soon("the notification of a deletion", changes.next()).await;
     soon("the deletion in the list", list.wait_for(|list| list.is_empty())).await.unwrap();
+}
+
+/// The request is not one of the SDK's own: that this store answers it at all shows that its signature is right.
+#[tokio::test]
+async fn a_store_without_notifications_is_asked_with_a_good_signature_and_compared() {
+    let (weed, disk) = (Weed::start().await, tempfile::tempdir().unwrap());
+    let bucket = weed.bucket(disk.path()).await;
+    for prefix in ["", "team/audio/", "ü b+c&d/"] {
+        let report = soon("an answer", bucket.find_change_source(prefix)).await;
+        assert_eq!(report.source, ChangeSource::ComparingListings(Duration::from_millis(500)), "{report}");
+        assert!(report.to_string().contains("does not let one listen"), "{report}");
+    }
+    let host = ParticipantId::from_bytes([7; 16]);
+    let refused = bucket.set_up_notifications(&Prefix::default(), host, false).await.unwrap_err();
+    assert!(matches!(refused, BucketError::NoQueues(_)), "{refused:?}");
+    assert!(refused.report().hint.contains("nothing needs to be set up"));
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ mod writer;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
 use roomtone_disk::{Reserve, SystemDisk};
 use roomtone_engine::{HostEvent, RecorderEnd, Run, Setup};
 use roomtone_protocol::catalog::Reach;
@@ -24,7 +25,7 @@ use roomtone_protocol::state::Role;
 use roomtone_protocol::{ErrorReport, Invite, code};
 use roomtone_recorder::BitDepth;
 use roomtone_session::{Config, Room};
-use roomtone_storage::{Catalog, KeyTemplate, Publisher, PublisherSettings};
+use roomtone_storage::{Bucket, Catalog, KeyTemplate, Publisher, PublisherSettings};
 use roomtone_transport::{ParticipantEvent as DoorEvent, RecorderConfig, RecorderEndpoint};
 use tokio::sync::{mpsc, oneshot};
 
@@ -143,6 +144,7 @@ impl Host {
             }
         });
         watch_list(catalog.watch(), inbox.clone());
+        tell_troubles(&*configured.bucket, events.downgrade());
         let opened = moment();
         let room_config = Config {
             room: open.room,
@@ -244,6 +246,19 @@ impl Host {
             let _ended = ended.await;
         }
     }
+}
+
+/// Tells the host when the bucket's notifications do not work, as long as there is a room.
+fn tell_troubles(bucket: &dyn Bucket, events: mpsc::WeakSender<HostEvent>) {
+    let mut troubles = bucket.change_troubles();
+    tokio::spawn(async move {
+        while let Some(error) = troubles.next().await {
+            let Some(events) = events.upgrade() else { break };
+            if events.send(HostEvent::Problem { error }).await.is_err() {
+                break;
+            }
+        }
+    });
 }
 
 /// Bytes that a sample of a finished recording takes on this disk: a folder bucket holds the file once more.
