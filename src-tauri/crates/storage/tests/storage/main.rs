@@ -3,12 +3,15 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 
+mod day;
 mod discard;
 mod disk;
 mod fake;
+mod faults;
 mod folder;
 mod growing;
 mod publish;
+mod races;
 mod revise;
 mod s3;
 mod support;
