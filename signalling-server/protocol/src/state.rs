@@ -208,8 +208,8 @@ pub struct RecordingStatus {
     pub remaining_ms: Option<u64>,
     /// Whom it waits for, once it is over; None if nothing is missing, or nothing more is waited for.
     #[serde(default)]
-    pub waiting: Option<Waiting>,
+    pub waiting: Option<Box<Waiting>>,
     /// How it goes up, once something is known of that and as long as it does.
     #[serde(default)]
-    pub upload: Option<UploadProgress>,
+    pub upload: Option<Box<UploadProgress>>,
 }

@@ -130,8 +130,8 @@ impl Ended {
             notes: self.described.notes.clone(),
             markers: self.markers,
             remaining_ms: None,
-            waiting,
-            upload: self.upload.filter(|_| state == RecordingState::Uploading),
+            waiting: waiting.map(Box::new),
+            upload: self.upload.filter(|_| state == RecordingState::Uploading).map(Box::new),
         }
     }
 }

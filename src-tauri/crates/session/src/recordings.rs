@@ -204,7 +204,7 @@ impl Recordings {
         let newest = self.ended.iter().rev().map(|ended| ended.status(now)).take_while(|status| {
             let texts = [&status.title, &status.notes, &status.failure].into_iter().flatten();
             let waited_for = status.waiting.as_ref().map_or(0, |waiting| waiting.people.len());
-            let upload = status.upload.map_or(0, |_| UPLOAD_BYTES);
+            let upload = if status.upload.is_some() { UPLOAD_BYTES } else { 0 };
             bytes += RECORDING_BYTES + upload + waited_for * ID_BYTES;
             bytes += texts.map(|text| json_bytes(text)).sum::<usize>();
             bytes <= MAX_SHOWN_BYTES

@@ -58,7 +58,7 @@ async fn a_recording_that_is_discarded_while_it_is_completed_is_gone() {
 #[tokio::test]
 async fn a_program_that_dies_between_completion_and_its_own_note_finds_the_object_and_sends_nothing() {
     for (name, fault) in [("dies-lost", Fault::AnswerLost), ("dies-late", Fault::ClosedLate(A_WHILE))] {
-        let mut day = Day::new(name).await;
+        let day = Day::new(name).await;
         day.proxy.plan(completing, fault, 1);
         let (publisher, events) = day.publisher().await;
         publisher.submit(day.job()).await.unwrap();
@@ -72,8 +72,8 @@ async fn a_program_that_dies_between_completion_and_its_own_note_finds_the_objec
         drop(publisher);
         println!("{name}: {ledgers} ledgers when it died");
         assert_eq!(day.proxy.whole_parts(), 3, "{name}: none was sent again");
-        day.errors.clear();
-        day.is_valid().await;
+        // Whatever was known of its hashes, they are computed later where nobody knows them any more.
+        assert_eq!(day.is_whole().await["id"], recording(1).to_string());
     }
 }
 
