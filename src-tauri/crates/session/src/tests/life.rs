@@ -71,7 +71,9 @@ fn everyone_sees_whom_a_recording_waits_for_until_its_file_is_made() {
 fn everyone_sees_how_an_upload_goes_for_as_long_as_it_does() {
     let (mut stage, n) = stopped();
     let recording = take(n);
-    let shown = |stage: &Stage| stage.room.recording(at(stage.now), recording).expect("it is in sight").upload.map(|upload| *upload);
+    let shown = |stage: &Stage| {
+        stage.room.recording(at(stage.now), recording).expect("it is in sight").upload.map(|upload| *upload)
+    };
     let upload = UploadProgress { bytes: 43, total: 100, rate: Some(2), left_ms: Some(28_500) };
     stage.give(Input::GoesUp { recording, upload });
     assert_eq!(shown(&stage), None, "it is not whole yet");
