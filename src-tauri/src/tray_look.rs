@@ -86,6 +86,7 @@ mod tests {
             markers: 0,
             remaining_ms: None,
             waiting: None,
+            upload: None,
         };
         let state = RoomState {
             epoch: 1,

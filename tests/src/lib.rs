@@ -8,6 +8,7 @@
 mod boot;
 mod bucket;
 mod chance;
+mod fault_proxy;
 mod http;
 mod listening;
 mod ministack;
@@ -29,13 +30,14 @@ mod wav;
 pub use boot::Boot;
 pub use bucket::{Bucket, Unfinished, UnfinishedPart};
 pub use chance::Chance;
+pub use fault_proxy::{Asked, Fault, FaultProxy, Passed};
 pub use http::{Fetched, fetch};
 pub use listening::{Listener, Played};
 pub use ministack::MiniStack;
 #[cfg(target_os = "linux")]
 pub use network::{Computer, Line, Network};
 pub use outcome::Outcome;
-pub use process::{memory_mb, open_files, peak_memory_mb, processor_s};
+pub use process::{children_processor_s, free_bytes, memory_mb, open_files, peak_memory_mb, processor_s};
 pub use pulse::PulseServer;
 pub use relay::Relay;
 pub use seaweed::SeaweedFs;

@@ -15,6 +15,22 @@ pub fn processor_s(process: u32) -> Option<f64> {
     Some((ticks(14)? + ticks(15)?) / TICKS_PER_SECOND)
 }
 
+/// Processor time of all programs that this one started and that have ended, in seconds.
+#[must_use]
+pub fn children_processor_s() -> Option<f64> {
+    let stat = fs::read_to_string("/proc/self/stat").ok()?;
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let ticks = |field: usize| fields.get(field - 3)?.parse::<f64>().ok();
+    Some((ticks(16)? + ticks(17)?) / TICKS_PER_SECOND)
+}
+
+/// Bytes that are free where a folder lies, as `df` tells.
+#[must_use]
+pub fn free_bytes(folder: &std::path::Path) -> Option<u64> {
+    let output = std::process::Command::new("df").args(["--output=avail", "-B1"]).arg(folder).output().ok()?;
+    String::from_utf8(output.stdout).ok()?.lines().nth(1)?.trim().parse().ok()
+}
+
 /// Memory that a process holds, in MB.
 #[must_use]
 pub fn memory_mb(process: u32) -> Option<f64> {

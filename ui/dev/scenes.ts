@@ -80,7 +80,7 @@ function room(more: Partial<RoomView> = {}, recording = false): RoomView {
       record_by: "everyone",
       people: people(recording),
       current: recording
-        ? { recording: id("4"), state: "recording", elapsed_ms: 754_300, title: "Part three", started_by: id("a"), failure: null, notes: null, markers: 0, remaining_ms: null, waiting: null }
+        ? { recording: id("4"), state: "recording", elapsed_ms: 754_300, title: "Part three", started_by: id("a"), failure: null, notes: null, markers: 0, remaining_ms: null, waiting: null, upload: null }
         : null,
       finalizing: [],
       auto_record: null,

@@ -158,6 +158,26 @@ pub struct Waiting {
     pub left_ms: u64,
 }
 
+/// How a finished recording goes to its bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ts_rs::TS)]
+#[ts(export)]
+pub struct UploadProgress {
+    /// Bytes that the bucket has confirmed.
+    #[ts(type = "number")]
+    pub bytes: u64,
+    /// Bytes in all.
+    #[ts(type = "number")]
+    pub total: u64,
+    /// Bytes a second, of late; None before that was seen.
+    #[serde(default)]
+    #[ts(type = "number | null")]
+    pub rate: Option<u64>,
+    /// How long the rest takes at that rate, in milliseconds; None if nobody knows.
+    #[serde(default)]
+    #[ts(type = "number | null")]
+    pub left_ms: Option<u64>,
+}
+
 /// One recording's state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ts_rs::TS)]
 #[ts(export)]
@@ -188,5 +208,8 @@ pub struct RecordingStatus {
     pub remaining_ms: Option<u64>,
     /// Whom it waits for, once it is over; None if nothing is missing, or nothing more is waited for.
     #[serde(default)]
-    pub waiting: Option<Waiting>,
+    pub waiting: Option<Box<Waiting>>,
+    /// How it goes up, once something is known of that and as long as it does.
+    #[serde(default)]
+    pub upload: Option<Box<UploadProgress>>,
 }

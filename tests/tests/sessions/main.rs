@@ -34,4 +34,5 @@ mod restart;
 #[cfg(target_os = "linux")]
 mod soak;
 mod trouble;
+mod uploading;
 mod wav_readers;

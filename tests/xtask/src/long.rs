@@ -20,6 +20,11 @@ impl fmt::Display for Variant {
 /// Together about nine hours, of which the soak test takes eight.
 pub(crate) const VARIANTS: &[Variant] = &[
     Variant { variable: "ROOMTONE_KILLS", value: "1000", what: "a host that is killed a thousand times" },
+    Variant {
+        variable: "ROOMTONE_UPLOAD_KILLS",
+        value: "20",
+        what: "a host that is killed twenty times in one upload",
+    },
     Variant { variable: "ROOMTONE_SEEDS", value: "5000", what: "five thousand simulated sessions of every kind" },
     Variant { variable: "ROOMTONE_SOX_READS_ALL", value: "1", what: "sox reads more than 4 GiB to the end" },
     Variant { variable: "ROOMTONE_SOAK_HOURS", value: "8", what: "people who come and go for eight hours" },

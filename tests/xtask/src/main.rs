@@ -29,6 +29,7 @@ cargo xtask test [--long]      install what the tests need and run every check t
                                tests run thousands of times, libFuzzer looks for inputs that do harm, and people come
                                and go for eight hours
 cargo xtask bench              measure what a recording of eight people costs, in processor time, memory and waiting
+cargo xtask bench storage      measure how long people wait for the bucket, and what uploads cost
 cargo xtask fuzz               try everything that reads foreign bytes with libFuzzer, a minute each
 
 CARGO_TARGET_DIR    where everything that is built, fetched or recorded goes (default: target)
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
     let outcome = match arguments[..] {
         ["run"] => Workspace::locate().and_then(|workspace| window::run(&workspace)).map(done),
         ["run", "--headless"] => Workspace::locate().and_then(|workspace| session::run(&workspace)).map(done),
+        ["bench", "storage"] => Workspace::locate().and_then(|workspace| bench::storage(&workspace)).map(done),
         ["bench"] => Workspace::locate().and_then(|workspace| bench::run(&workspace)).map(done),
         ["fuzz"] => Workspace::locate().and_then(|workspace| fuzz::run(&workspace, FUZZ_SECONDS)).map(done),
         ["test"] => Workspace::locate().map(|workspace| checks::run(&workspace, &[])),

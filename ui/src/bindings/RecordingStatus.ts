@@ -2,6 +2,7 @@
 import type { ParticipantId } from "./ParticipantId";
 import type { RecordingId } from "./RecordingId";
 import type { RecordingState } from "./RecordingState";
+import type { UploadProgress } from "./UploadProgress";
 import type { Waiting } from "./Waiting";
 
 /**
@@ -48,4 +49,8 @@ remaining_ms: number | null,
 /**
  * Whom it waits for, once it is over; None if nothing is missing, or nothing more is waited for.
  */
-waiting: Waiting | null, };
+waiting: Waiting | null, 
+/**
+ * How it goes up, once something is known of that and as long as it does.
+ */
+upload: UploadProgress | null, };

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { clock, count, moment, size, spokenLength } from "./format";
+import { clock, count, moment, size, spokenLength, timeLeft } from "./format";
 
 describe("clock", () => {
   it.each([
@@ -23,6 +23,18 @@ describe("spokenLength", () => {
     [3_723_000, "1 hour 2 minutes 3 seconds"],
     [36_000_000, "10 hours"],
   ])("says %d ms as %s", (ms, text) => expect(spokenLength(ms)).toBe(text));
+});
+
+describe("timeLeft", () => {
+  it.each([
+    [0, "a moment left"],
+    [4_200, "a moment left"],
+    [5_001, "10 s left"],
+    [36_000, "40 s left"],
+    [60_000, "1 min left"],
+    [110_000, "2 min left"],
+    [3_900_000, "1 h 5 min left"],
+  ])("says %d ms as %s", (ms, text) => expect(timeLeft(ms)).toBe(text));
 });
 
 describe("size", () => {

@@ -22,6 +22,15 @@ export function spokenLength(ms: number): string {
   return parts.join(" ") || "0 seconds";
 }
 
+/** How long something will still take, as exactly as anybody can know: `a moment left`, `40 s left`, `2 min left`, `1 h 5 min left`. */
+export function timeLeft(ms: number): string {
+  const seconds = Math.ceil(Math.max(0, ms) / SECOND_MS);
+  if (seconds <= 5) return "a moment left";
+  if (seconds < 60) return `${Math.ceil(seconds / 5) * 5} s left`;
+  const minutes = Math.ceil(seconds / 60);
+  return minutes < 60 ? `${minutes} min left` : `${Math.floor(minutes / 60)} h ${minutes % 60} min left`;
+}
+
 /** `1 channel`, `3 channels`. */
 export function count(number: number, noun: string): string {
   return `${number} ${noun}${number === 1 ? "" : "s"}`;

@@ -28,6 +28,16 @@ it("shows a recording once, with the list's facts and the reason that it waits f
   expect(list[0]).toMatchObject({ state: "uploading", channels: 2, failure: "the bucket cannot be reached; it is tried again" });
 });
 
+it("says how far an upload is and how long it will still take, once that is known", () => {
+  const goingUp = (left_ms: number | null) => ({
+    finalizing: [status({ state: "uploading", upload: { bytes: 439, total: 1000, rate: 5, left_ms } })],
+  });
+  expect(lines([entry({ state: "uploading" })], state(goingUp(110_000)))[0]?.progress).toBe("43 %, 2 min left");
+  expect(lines([], state(goingUp(null)))[0]?.progress).toBe("43 %");
+  expect(lines([], state({ finalizing: [status({ state: "uploading" })] }))[0]?.progress).toBeNull();
+  expect(lines([entry()], state(goingUp(110_000)))[0]?.progress).toBeNull();
+});
+
 it("says that a recording failed, also where the list still calls it uploading", () => {
   const failed = state({ finalizing: [status({ state: "failed", failure: "the disk is full" })] });
   expect(lines([entry({ state: "uploading" })], failed)[0]).toMatchObject({ state: "failed", failure: "the disk is full" });

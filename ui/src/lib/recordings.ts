@@ -1,6 +1,7 @@
 import type { CatalogEntry } from "../bindings/CatalogEntry";
 import type { RecordingStatus } from "../bindings/RecordingStatus";
 import type { RoomState } from "../bindings/RoomState";
+import { timeLeft } from "./format";
 
 /** A line of the list: an object of the bucket, or a recording that is not there yet. */
 export interface Line {
@@ -16,6 +17,8 @@ export interface Line {
   gapless: boolean | null;
   state: "finalizing" | "uploading" | "ready" | "failed";
   failure: string | null;
+  /** How far an upload is, and how long it will still take: "43 %, 2 min left". */
+  progress: string | null;
   /** Whose audio the file still waits for, by name. */
   waitingFor: string[];
   hostOnly: boolean;
@@ -50,6 +53,7 @@ function fromEntry(entry: CatalogEntry, status: RecordingStatus | undefined): Li
     gapless: entry.gapless,
     state: status?.state === "failed" ? "failed" : entry.state,
     failure: status?.failure ?? null,
+    progress: entry.state === "uploading" ? progress(status) : null,
     waitingFor: [],
     hostOnly: entry.reach === "host_only",
   };
@@ -69,9 +73,17 @@ function fromStatus(status: RecordingStatus, room: RoomState | null): Line {
     gapless: null,
     state,
     failure: status.failure,
+    progress: state === "uploading" ? progress(status) : null,
     waitingFor: names(status.waiting?.people ?? [], room),
     hostOnly: false,
   };
+}
+
+function progress(status: RecordingStatus | undefined): string | null {
+  const upload = status?.upload;
+  if (!upload) return null;
+  const percent = upload.total > 0 ? Math.floor((upload.bytes * 100) / upload.total) : 100;
+  return upload.left_ms === null ? `${percent} %` : `${percent} %, ${timeLeft(upload.left_ms)}`;
 }
 
 function fileName(key: string): string {

@@ -36,6 +36,7 @@ export function status(more: Partial<RecordingStatus> = {}): RecordingStatus {
     markers: 0,
     remaining_ms: null,
     waiting: null,
+    upload: null,
     ...more,
   };
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use roomtone_capture::MicrophoneSpec;
 use roomtone_protocol::RecordingId;
+use roomtone_studio::KeepLocal;
 
 /// Records everybody in a room on a channel of their own.
 #[derive(Debug, Parser)]
@@ -99,15 +100,18 @@ pub(crate) struct Host {
     /// How long Stop waits for what people still hold of a recording.
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) stop_wait: Option<Duration>,
-    /// How long local copies stay after the bucket has them.
-    #[arg(long, value_name = "TIME", value_parser = duration)]
-    pub(crate) keep_local: Option<Duration>,
+    /// How long local copies stay that the bucket has confirmed, or `forever`.
+    #[arg(long, value_name = "TIME", value_parser = keep_local)]
+    pub(crate) keep_local: Option<KeepLocal>,
     /// Whether recordings go up to S3 while they are recorded; `false` for metered links.
     #[arg(long, value_name = "BOOL")]
     pub(crate) upload_while_recording: Option<bool>,
     /// Kilobits a second that may go up while something is recorded.
     #[arg(long, value_name = "N")]
     pub(crate) upload_limit_kbps: Option<u32>,
+    /// Whether that limit holds when nothing is recorded, too.
+    #[arg(long, value_name = "BOOL")]
+    pub(crate) upload_limit_always: Option<bool>,
     /// How long uploads may still take when the program is told to end.
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "10s")]
     pub(crate) drain: Duration,
@@ -304,6 +308,10 @@ pub(crate) enum StorageWhat {
 }
 
 /// `90`, `90s`, `10m`, `3h`, `7d`.
+fn keep_local(text: &str) -> Result<KeepLocal, String> {
+    if text == "forever" { Ok(KeepLocal::Forever) } else { duration(text).map(KeepLocal::For) }
+}
+
 fn duration(text: &str) -> Result<Duration, String> {
     let expected = || format!("`{text}` is not a time; write it like 90s, 10m, 3h or 7d");
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
@@ -326,6 +334,13 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn local_copies_stay_for_a_time_or_for_good() {
+        assert_eq!(keep_local("7d"), Ok(KeepLocal::For(Duration::from_secs(7 * 24 * 3600))));
+        assert_eq!(keep_local("forever"), Ok(KeepLocal::Forever));
+        assert!(keep_local("for ever").is_err());
     }
 
     #[test]

@@ -92,9 +92,12 @@ fn text(event: &HostEvent) -> Option<String> {
             let waiting = waiting.unwrap_or_default();
             format!("{} {} {}{waiting}{failure}", line.recording.short(), line.state, clock(line.elapsed_ms))
         }
-        HostEvent::UploadProgress { recording, bytes, total } => {
-            let percent = bytes.saturating_mul(100).checked_div(*total).unwrap_or(100);
-            format!("{} uploading {percent} %", recording.short())
+        HostEvent::UploadProgress { recording, upload } => {
+            let percent = upload.bytes.saturating_mul(100).checked_div(upload.total).unwrap_or(100);
+            let rate = upload.rate.filter(|rate| *rate > 0).map(|rate| format!(" at {:.1} MB/s", rate as f64 / 1e6));
+            let left = upload.left_ms.filter(|left| *left > 0).map(|left| format!(", {} left", clock(left)));
+            let (rate, left) = (rate.unwrap_or_default(), left.unwrap_or_default());
+            format!("{} uploading {percent} %{rate}{left}", recording.short())
         }
         HostEvent::UploadRetrying { recording, error } => {
             format!("{} is not in the bucket yet: {error}", recording.short())

@@ -7,7 +7,7 @@ use std::time::Duration;
 use roomtone_protocol::catalog::CatalogEntry;
 pub use roomtone_protocol::channel::AlarmKind;
 use roomtone_protocol::metadata::GapCause;
-use roomtone_protocol::state::{RecordingState, RoomState, Waiting};
+use roomtone_protocol::state::{RecordingState, RoomState, UploadProgress, Waiting};
 use roomtone_protocol::{ErrorReport, ParticipantId, RecordingId, RoomId};
 use roomtone_session::Warning;
 use serde::Serialize;
@@ -45,10 +45,9 @@ pub enum HostEvent {
     UploadProgress {
         /// Which.
         recording: RecordingId,
-        /// Bytes that the bucket has.
-        bytes: u64,
-        /// Bytes in all.
-        total: u64,
+        /// How it goes: `bytes` of `total`, `rate` and `left_ms`.
+        #[serde(flatten)]
+        upload: UploadProgress,
     },
     /// An upload does not get through and is tried again.
     UploadRetrying {

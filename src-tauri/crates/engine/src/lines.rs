@@ -15,7 +15,7 @@ fn recording_line(status: &RecordingStatus) -> RecordingLine {
         state: status.state,
         elapsed_ms: status.elapsed_ms,
         failure: status.failure.clone(),
-        waiting: status.waiting.clone(),
+        waiting: status.waiting.as_deref().cloned(),
     }
 }
 

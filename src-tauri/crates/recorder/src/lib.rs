@@ -27,7 +27,7 @@ mod wav;
 
 pub use backfill::{Backfill, BackfillInput};
 pub use clock_map::{Across, Arrivals, TrackClock};
-pub use finalize::{ChannelSpec, FinalizeError, FinalizeOptions, Finished, OnProgress, Progress, finalize};
+pub use finalize::{ChannelSpec, FinalizeError, FinalizeOptions, Finished, OnProgress, Progress, finalize, hash_take};
 pub use journal::{
     JOURNAL_SCHEMA, Journal, JournalError, JournalPackets, JournalSnapshot, RecordingHeader, SessionNotes,
     SnapshotPackets, TrackNotes,

@@ -42,6 +42,7 @@ impl Room {
                 cut_short: None,
                 stage: Stage::Finalizing,
                 waits: None,
+                upload: None,
             });
         } else if !self.recordings.knows(recording) {
             self.shown = Duration::from_secs(current.elapsed(now).as_secs());

@@ -129,6 +129,7 @@ impl Current {
             markers: self.markers,
             remaining_ms: limit.map(|limit| milliseconds(limit.saturating_sub(elapsed))),
             waiting: None,
+            upload: None,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use roomtone_protocol::state::{RecordingState, RecordingStatus, Waiting};
+use roomtone_protocol::state::{RecordingState, RecordingStatus, UploadProgress, Waiting};
 use roomtone_protocol::{ClockNs, ErrorReport, ParticipantId, RecordingId};
 
 use crate::current::Description;
@@ -35,6 +35,8 @@ pub(crate) struct Ended {
     pub(crate) stage: Stage,
     /// Whom it waits for before its file is made, and until when at most.
     pub(crate) waits: Option<(Vec<ParticipantId>, ClockNs)>,
+    /// How it went up when that was told last.
+    pub(crate) upload: Option<UploadProgress>,
 }
 
 /// Most people that a state names who are waited for: it stays below the longest message.
@@ -128,7 +130,8 @@ impl Ended {
             notes: self.described.notes.clone(),
             markers: self.markers,
             remaining_ms: None,
-            waiting,
+            waiting: waiting.map(Box::new),
+            upload: self.upload.filter(|_| state == RecordingState::Uploading).map(Box::new),
         }
     }
 }

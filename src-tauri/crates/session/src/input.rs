@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use roomtone_protocol::channel::Command;
-use roomtone_protocol::state::{RecordBy, Role};
+use roomtone_protocol::state::{RecordBy, Role, UploadProgress};
 use roomtone_protocol::{ClockNs, CommandId, ErrorReport, ParticipantId, RecordingId, RoomId};
 
 use crate::timing::between;
@@ -189,6 +189,13 @@ pub enum Input {
         reason: String,
         /// What a person can do.
         hint: String,
+    },
+    /// The bucket has so much of it.
+    GoesUp {
+        /// Which.
+        recording: RecordingId,
+        /// How it goes.
+        upload: UploadProgress,
     },
     /// The upload meets trouble and will be tried again, or goes on after trouble.
     Trouble {

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use roomtone_protocol::state::RecordingStatus;
+use roomtone_protocol::state::{RecordingStatus, UploadProgress};
 use roomtone_protocol::{ClockNs, ErrorReport, ParticipantId, RecordingId};
 
 use crate::current::{Current, Description};
@@ -24,6 +24,9 @@ const MAX_SHOWN_BYTES: usize = 16 * 1024;
 /// What a recording without texts takes of it, in bytes, and somebody who is waited for.
 const RECORDING_BYTES: usize = 360;
 const ID_BYTES: usize = 36;
+
+/// What the course of an upload takes, in bytes.
+const UPLOAD_BYTES: usize = 140;
 
 /// All recordings that the room knows of.
 #[derive(Debug, Clone, Default)]
@@ -103,6 +106,7 @@ impl Recordings {
             cut_short: None,
             stage: Stage::Finalizing,
             waits: None,
+            upload: None,
         });
         Some(current.recording)
     }
@@ -155,6 +159,13 @@ impl Recordings {
         }
     }
 
+    /// Notes how an upload goes.
+    pub(crate) fn goes_up(&mut self, recording: RecordingId, upload: UploadProgress) {
+        if let Some(ended) = self.ended_mut(recording) {
+            ended.upload = Some(upload);
+        }
+    }
+
     /// Notes what holds up an upload.
     pub(crate) fn trouble(&mut self, recording: RecordingId, text: Option<String>) {
         if let Some(Stage::Uploading { trouble }) = self.ended_mut(recording).map(|ended| &mut ended.stage) {
@@ -193,7 +204,9 @@ impl Recordings {
         let newest = self.ended.iter().rev().map(|ended| ended.status(now)).take_while(|status| {
             let texts = [&status.title, &status.notes, &status.failure].into_iter().flatten();
             let waited_for = status.waiting.as_ref().map_or(0, |waiting| waiting.people.len());
-            bytes += RECORDING_BYTES + waited_for * ID_BYTES + texts.map(|text| json_bytes(text)).sum::<usize>();
+            let upload = if status.upload.is_some() { UPLOAD_BYTES } else { 0 };
+            bytes += RECORDING_BYTES + upload + waited_for * ID_BYTES;
+            bytes += texts.map(|text| json_bytes(text)).sum::<usize>();
             bytes <= MAX_SHOWN_BYTES
         });
         let mut shown: Vec<_> = newest.collect();

@@ -134,6 +134,7 @@ impl Room {
                 let text = trouble.map(|error| texts::failure(&error.message, &error.hint));
                 self.recordings.trouble(recording, text);
             }
+            Input::GoesUp { recording, upload } => self.recordings.goes_up(recording, upload),
             Input::Recovered { recording, title, notes, started_by, length, finalized } => {
                 let described = described(title.as_deref(), notes.as_deref());
                 let stage = if finalized { Stage::Uploading { trouble: None } } else { Stage::Finalizing };
@@ -146,6 +147,7 @@ impl Room {
                     cut_short: None,
                     stage,
                     waits: None,
+                    upload: None,
                 });
             }
             Input::Continued(continued) => self.go_on(now, *continued),

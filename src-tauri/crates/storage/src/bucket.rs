@@ -4,12 +4,14 @@ use std::num::NonZero;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt as _};
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use roomtone_protocol::catalog::{Link, Reach};
+use roomtone_protocol::metadata::Parts;
 use roomtone_protocol::{ErrorReport, RecordingId};
 use time::OffsetDateTime;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -103,25 +105,54 @@ pub enum Growth {
     },
 }
 
-/// Told how many bytes of how many the store has confirmed. Cheap to clone; called from any thread.
+/// Told how many bytes of how many the store has confirmed, and in the end the hashes of what was sent. Cheap to clone;
+/// called from any thread.
 #[derive(Clone, Default)]
-pub struct Progress(Option<Arc<dyn Fn(u64, u64) + Send + Sync>>);
+pub struct Progress {
+    bytes: Option<Arc<dyn Fn(u64, u64) + Send + Sync>>,
+    hashes: Option<Arc<dyn Fn(Parts) + Send + Sync>>,
+    /// Bytes that went, whether or not they have been confirmed, and however often.
+    moved: Arc<AtomicU64>,
+}
 
 impl Progress {
     /// Calls `report(bytes, total)`, which must not block.
     pub fn new(report: impl Fn(u64, u64) + Send + Sync + 'static) -> Self {
-        Self(Some(Arc::new(report)))
+        Self { bytes: Some(Arc::new(report)), ..Self::none() }
+    }
+
+    /// Calls `hashed` with the hashes of the file's parts, where the upload had to compute them anyway, before it
+    /// answers. Must not block.
+    #[must_use]
+    pub fn with_hashes(self, hashed: impl Fn(Parts) + Send + Sync + 'static) -> Self {
+        Self { hashes: Some(Arc::new(hashed)), ..self }
     }
 
     /// Nobody wants to know.
     #[must_use]
-    pub const fn none() -> Self {
-        Self(None)
+    pub fn none() -> Self {
+        Self::default()
     }
 
     pub(crate) fn report(&self, bytes: u64, total: u64) {
-        if let Some(report) = &self.0 {
+        if let Some(report) = &self.bytes {
             report(bytes, total);
+        }
+    }
+
+    /// Counts the bytes that go, so that a rate can be told before they are confirmed.
+    pub(crate) fn counting(self, moved: &Arc<AtomicU64>) -> Self {
+        Self { moved: Arc::clone(moved), ..self }
+    }
+
+    /// So many bytes more went.
+    pub(crate) fn moved(&self, bytes: u64) {
+        self.moved.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn hashed(&self, parts: Parts) {
+        if let Some(hashed) = &self.hashes {
+            hashed(parts);
         }
     }
 }
@@ -156,6 +187,12 @@ pub trait Bucket: Send + Sync + 'static {
         upload: FileUpload<'a>,
         progress: Progress,
     ) -> BoxFuture<'a, Result<ObjectInfo, BucketError>>;
+
+    /// No more than this goes up a second from here on, everything together; none: as fast as it can.
+    fn limit(&self, bytes_per_s: Option<NonZero<u64>>) {
+        // What goes nowhere over a link needs no limit.
+        let _ = bytes_per_s;
+    }
 
     /// Whether files may be sent while they grow.
     fn takes_growing(&self) -> bool {

@@ -30,5 +30,5 @@ pub use folder::{FileLinks, FolderBucket};
 pub use key::{KeyFields, KeyTemplate, KeyTemplateError, is_audio_key, metadata_key, slug};
 pub use prefix::{Prefix, PrefixError};
 pub use probe::{ProbeStep, StorageReport, test_storage};
-pub use publish::{GrowingTake, Job, PublishEvent, Publisher, PublisherSettings, QueueError};
+pub use publish::{Going, GrowingTake, Job, PublishEvent, Publisher, PublisherSettings, QueueError};
 pub use s3::{S3Bucket, S3Keys, S3Settings, SetupReport, SetupStep};

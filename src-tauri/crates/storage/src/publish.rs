@@ -10,7 +10,9 @@ mod desk;
 mod discard;
 mod file;
 mod growing;
+mod hashes;
 mod job;
+mod pace;
 mod queue;
 mod revise;
 mod run;
@@ -18,6 +20,7 @@ mod work;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -27,10 +30,11 @@ use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use self::growing::GrowingTake;
-pub use self::job::{Job, PublishEvent, PublisherSettings};
+pub use self::job::{Going, Job, PublishEvent, PublisherSettings};
 pub use self::queue::QueueError;
 
 use self::desk::Desk;
+use self::pace::Pace;
 use self::queue::{Queue, Receipt, Revision, StoredJob};
 use crate::{Bucket, Progress};
 
@@ -105,6 +109,7 @@ impl Publisher {
             events,
             stop: stop.clone(),
         });
+        shared.limit(false);
         for tombstone in contents.tombstones {
             if tombstone.done {
                 shared.desk.send_modify(|desk| desk.remember_discarded(tombstone.recording));
@@ -206,6 +211,17 @@ impl Publisher {
         self.shared.desk.borrow().is_discarded(recording)
     }
 
+    /// Something is being recorded from here on, or nothing any more: what goes up keeps to the limit meanwhile.
+    pub fn recording(&self, running: bool) {
+        self.shared.limit(running);
+    }
+
+    /// Whether nothing is to be done about a recording: what the bucket has of it is the newest version.
+    #[must_use]
+    pub fn is_settled(&self, recording: RecordingId) -> bool {
+        self.shared.desk.borrow().is_settled(recording)
+    }
+
     /// Tries at once what waits for its next attempt: the settings were mended, or the network is back.
     pub fn retry_now(&self) {
         self.shared.nudge.notify_waiters();
@@ -273,16 +289,28 @@ impl Shared {
         })
     }
 
+    fn limit(&self, recording: bool) {
+        let holds = recording || self.settings.limit_always;
+        self.bucket.limit(self.settings.limit.filter(|_| holds));
+    }
+
     /// Tells how far the audio is.
     fn progress(&self, recording: RecordingId) -> Progress {
         let events = self.events.clone();
-        Progress::new(move |bytes, total| {
-            let told = events.capacity() > EVENTS / 2
-                && events.try_send(PublishEvent::Progress { recording, bytes, total }).is_ok();
+        let (pace, moved) = (Mutex::new(Pace::default()), Arc::<AtomicU64>::default());
+        let counted = Arc::clone(&moved);
+        let report = move |bytes, total| {
+            let moved = counted.load(Ordering::Relaxed);
+            // Kept whole by each step.
+            let mut pace = pace.lock().unwrap_or_else(PoisonError::into_inner);
+            let Some(going) = pace.saw(now(), (bytes, total), moved) else { return };
+            let told =
+                events.capacity() > EVENTS / 2 && events.try_send(PublishEvent::Progress { recording, going }).is_ok();
             if !told {
                 tracing::trace!("progress is left out: nobody keeps up, or nobody listens");
             }
-        })
+        };
+        Progress::new(report).counting(&moved)
     }
 
     async fn tell(&self, event: PublishEvent) {

@@ -1,5 +1,6 @@
 //! A bucket in any S3-compatible store.
 
+mod body;
 mod condition;
 mod copying;
 mod errors;
@@ -9,12 +10,15 @@ mod multipart;
 mod notifications;
 mod plan;
 mod planner;
+mod retry;
 mod settings;
 mod source;
+mod throttle;
 mod upload;
 mod whole;
 
 use std::future::Future;
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -75,6 +79,12 @@ pub struct S3Bucket {
     without_copies: AtomicBool,
     /// The bucket has been seen.
     exists: AtomicBool,
+    /// Nothing but the store's own care guards what goes to it.
+    plain: bool,
+    /// The store does not look at checksums of parts.
+    without_checksums: AtomicBool,
+    /// Through which everything goes up.
+    gate: body::Gate,
 }
 
 impl S3Bucket {
@@ -88,7 +98,7 @@ impl S3Bucket {
         let ledgers = ledgers.into();
         create_dirs(&SystemDisk, &ledgers).map_err(|error| BucketError::io(&ledgers, error))?;
         let shared = settings.shared_config().await;
-        let client = Client::from_conf(settings.client_config(&shared));
+        let client = Client::from_conf(retry::heeding_stores(&settings.client_config(&shared)));
         Ok(Self {
             notifications: Notifications::new(&settings, &shared, &client)?,
             client,
@@ -98,6 +108,9 @@ impl S3Bucket {
             lacking: condition::Lacking::default(),
             without_copies: AtomicBool::new(false),
             exists: AtomicBool::new(false),
+            plain: settings.endpoint.as_ref().is_some_and(|endpoint| endpoint.starts_with("http://")),
+            without_checksums: AtomicBool::new(false),
+            gate: body::Gate::default(),
         })
     }
 
@@ -274,6 +287,10 @@ impl Bucket for S3Bucket {
         progress: Progress,
     ) -> BoxFuture<'a, Result<ObjectInfo, BucketError>> {
         self.upload(upload, progress).boxed()
+    }
+
+    fn limit(&self, bytes_per_s: Option<NonZero<u64>>) {
+        self.gate.set(bytes_per_s);
     }
 
     fn takes_growing(&self) -> bool {

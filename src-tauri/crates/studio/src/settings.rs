@@ -14,6 +14,7 @@ use roomtone_protocol::{ErrorReport, code};
 use serde::{Deserialize, Serialize};
 
 use crate::data_dir::io;
+use crate::keep_local::{KeepLocal, Keeping};
 
 /// Version of the settings file.
 const SCHEMA: u32 = 1;
@@ -44,12 +45,16 @@ pub struct Settings {
     pub time_limit_s: Option<u64>,
     /// How long a recording that is over waits for what people still hold of it, in seconds. Default: 30.
     pub stop_wait_s: Option<u64>,
-    /// How long local copies stay after the bucket has them, in seconds. Default: for good.
-    pub keep_local_s: Option<u64>,
+    /// How long local copies stay that the bucket has confirmed, in seconds after the recording's end, or `forever`.
+    /// Default: 7 days, and 14 where something is missing.
+    pub keep_local_s: Option<KeepLocal>,
     /// Whether recordings go up while they are recorded, where the bucket is S3. Default: true.
     pub upload_while_recording: Option<bool>,
-    /// Kilobits a second that may go up of a recording while it is recorded. Default: four times what it grows by.
+    /// Kilobits a second that may go up while something is recorded, everything together. Default: four times what the
+    /// recording grows by.
     pub upload_limit_kbps: Option<u32>,
+    /// Whether that limit holds when nothing is recorded, too. Default: false.
+    pub upload_limit_always: Option<bool>,
     /// A recording begins by itself when so many participants with microphones are there. Default: never.
     pub auto_record: Option<u32>,
     /// Address of the relay that a host brings along. Default: `127.0.0.1:0`, where 0 is any free port, kept for good.
@@ -164,7 +169,11 @@ impl Settings {
             grace_s: parse("ROOMTONE_GRACE_S", read("ROOMTONE_GRACE_S"), "a number of seconds")?,
             time_limit_s: parse("ROOMTONE_TIME_LIMIT_S", read("ROOMTONE_TIME_LIMIT_S"), "a number of seconds")?,
             stop_wait_s: parse("ROOMTONE_STOP_WAIT_S", read("ROOMTONE_STOP_WAIT_S"), "a number of seconds")?,
-            keep_local_s: parse("ROOMTONE_KEEP_LOCAL_S", read("ROOMTONE_KEEP_LOCAL_S"), "a number of seconds")?,
+            keep_local_s: parse(
+                "ROOMTONE_KEEP_LOCAL_S",
+                read("ROOMTONE_KEEP_LOCAL_S"),
+                "a number of seconds, or forever",
+            )?,
             upload_while_recording: parse(
                 "ROOMTONE_UPLOAD_WHILE_RECORDING",
                 read("ROOMTONE_UPLOAD_WHILE_RECORDING"),
@@ -174,6 +183,11 @@ impl Settings {
                 "ROOMTONE_UPLOAD_LIMIT_KBPS",
                 read("ROOMTONE_UPLOAD_LIMIT_KBPS"),
                 "a number of kilobits a second",
+            )?,
+            upload_limit_always: parse(
+                "ROOMTONE_UPLOAD_LIMIT_ALWAYS",
+                read("ROOMTONE_UPLOAD_LIMIT_ALWAYS"),
+                "true or false",
             )?,
             auto_record: parse("ROOMTONE_AUTO_RECORD", read("ROOMTONE_AUTO_RECORD"), "a number of people")?,
             listen: parse("ROOMTONE_LISTEN", read("ROOMTONE_LISTEN"), "an address and a port, like 127.0.0.1:0")?,
@@ -207,6 +221,7 @@ impl Settings {
             keep_local_s: self.keep_local_s.or(below.keep_local_s),
             upload_while_recording: self.upload_while_recording.or(below.upload_while_recording),
             upload_limit_kbps: self.upload_limit_kbps.or(below.upload_limit_kbps),
+            upload_limit_always: self.upload_limit_always.or(below.upload_limit_always),
             auto_record: self.auto_record.or(below.auto_record),
             listen: self.listen.or(below.listen),
             media_addrs: self.media_addrs.or(below.media_addrs),
@@ -272,10 +287,10 @@ impl Settings {
         self.stop_wait_s.map_or(DEFAULT_STOP_WAIT, Duration::from_secs)
     }
 
-    /// How long local copies stay after the bucket has them; None: for good.
+    /// How long local copies stay that the bucket has confirmed; None: for good.
     #[must_use]
-    pub fn keep_local(&self) -> Option<Duration> {
-        self.keep_local_s.map(Duration::from_secs)
+    pub fn keep_local(&self) -> Option<Keeping> {
+        KeepLocal::keeping(self.keep_local_s)
     }
 
     /// Whether recordings go up while they are recorded, where the bucket takes them.
@@ -284,10 +299,16 @@ impl Settings {
         self.upload_while_recording.unwrap_or(true)
     }
 
-    /// Bytes a second that may go up of a recording while it is recorded; None: what the publisher thinks fit.
+    /// Bytes a second that may go up while something is recorded; None: what the publisher thinks fit.
     #[must_use]
     pub fn upload_limit(&self) -> Option<NonZero<u64>> {
         self.upload_limit_kbps.and_then(|kilobits| NonZero::new(u64::from(kilobits) * 1_000 / 8))
+    }
+
+    /// Whether that limit holds when nothing is recorded, too.
+    #[must_use]
+    pub fn upload_limit_always(&self) -> bool {
+        self.upload_limit_always.unwrap_or(false)
     }
 
     /// How long a room without anybody goes on.

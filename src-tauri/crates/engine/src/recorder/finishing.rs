@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use roomtone_packets::{Described, Interval, IntervalEdge, MapStretch, Record};
 use roomtone_protocol::channel::{Command, ToParticipant};
+use roomtone_protocol::state::UploadProgress;
 use roomtone_protocol::{ClockNs, CommandId, ErrorReport, ParticipantId, RecordingId, SAMPLE_RATE};
 use roomtone_recorder::{Journal, JournalError, TrackClock};
 use roomtone_session::{Caller, Input as RoomInput};
@@ -111,6 +112,19 @@ impl RecorderEnd {
             self.room(RoomInput::Failed { recording, reason: error.message, hint: error.hint });
         }
         self.reopen(recording);
+    }
+
+    /// Everybody sees how far it is, and that what held it up is over.
+    pub(super) fn goes_up(&mut self, recording: RecordingId, upload: UploadProgress) {
+        // A newer version of what is in the bucket already goes up unseen.
+        if !self.uploading.contains_key(&recording) {
+            return;
+        }
+        if upload.rate.is_some_and(|rate| rate > 0) {
+            self.room(RoomInput::Trouble { recording, trouble: None });
+        }
+        self.room(RoomInput::GoesUp { recording, upload });
+        self.tell(HostEvent::UploadProgress { recording, upload });
     }
 
     pub(super) fn completed(&mut self, desk: &mut dyn Desk, recording: RecordingId, key: String, size: u64) {

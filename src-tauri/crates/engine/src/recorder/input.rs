@@ -6,6 +6,7 @@ use std::time::Duration;
 use roomtone_packets::{ClockExchange, Coverage};
 use roomtone_protocol::channel::{Command, Peer, ToRecorder};
 use roomtone_protocol::signal::MemberChange;
+use roomtone_protocol::state::UploadProgress;
 use roomtone_protocol::{ClockNs, CommandId, ErrorReport, ParticipantId, RecordingId, RoomId};
 
 use super::{GoingOn, Reopened, Run};
@@ -175,6 +176,13 @@ pub enum Input {
         recording: RecordingId,
         /// Whether it has it.
         result: Result<(), ErrorReport>,
+    },
+    /// The bucket has so much of a file.
+    GoesUp {
+        /// Of which recording.
+        recording: RecordingId,
+        /// How it goes.
+        upload: UploadProgress,
     },
     /// An upload does not get through and is tried again.
     UploadTrouble {

@@ -211,6 +211,7 @@ impl RecorderEnd {
             Input::JournalFailed { recording, reason } => self.journal_failed(recording, &reason),
             Input::Finalized { recording, result } => self.finalized(recording, result),
             Input::Submitted { recording, result } => self.submitted(recording, result),
+            Input::GoesUp { recording, upload } => self.goes_up(recording, upload),
             Input::UploadTrouble { recording, error } => {
                 self.room(RoomInput::Trouble { recording, trouble: Some(error.clone()) });
                 self.tell(HostEvent::UploadRetrying { recording, error });

@@ -19,6 +19,7 @@ use crate::render::BitDepth;
 use crate::take::{Take, TakeSettings};
 
 pub use error::FinalizeError;
+pub use hashing::hash_take;
 
 /// One channel of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,13 +131,13 @@ pub struct Finished {
 }
 
 impl Finished {
-    /// Reads the file once more, for the hashes of the whole and of its parts: the head of a file is written last, so
-    /// they cannot be computed on the way. Costs about a tenth of what rendering it does.
+    /// Reads the file once more, for the hashes of the whole and of its parts: see [`hash_take`].
     ///
     /// # Errors
     /// [`FinalizeError::Io`]; the file is untouched.
     pub fn hash(&mut self) -> Result<(), FinalizeError> {
-        let (whole, parts) = hashing::hash(&self.path).map_err(FinalizeError::io(&self.path))?;
+        let hashed = hashing::hash_take(&self.path, || true).map_err(FinalizeError::io(&self.path))?;
+        let Some((whole, parts)) = hashed else { return Ok(()) };
         self.metadata.sha256 = Some(whole);
         self.metadata.parts = parts;
         Ok(())

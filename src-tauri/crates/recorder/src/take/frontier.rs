@@ -14,6 +14,11 @@ use crate::timeline::TimelineFrame;
 /// of a device that drifts, decided some 20 s behind, need not be guessed.
 const PATIENCE_FRAMES: i64 = 30 * 48_000;
 
+/// How long it waits for the map of somebody who is heard and of whom nobody knows yet when that was, 5 minutes: all of
+/// it would go into the file as silence, and be rendered, and sent to where the file goes, once more. Clocks are known
+/// within a minute or two.
+const UNMAPPED_PATIENCE_FRAMES: i64 = 300 * 48_000;
+
 /// Frames at the edge of what is there that the next packets may still change.
 const EDGE_FRAMES: i64 = REACH_SAMPLES as i64;
 
@@ -27,7 +32,8 @@ pub(super) fn frontier(evidence: &Evidence<'_>, from: TimelineFrame, now: ClockN
         Some(mapped) if captures_behind(&pieces, evidence, mapped) => arrived.min(mapped),
         _ => arrived,
     };
-    TimelineFrame(ready.0 - EDGE_FRAMES).max(TimelineFrame(now.0 - PATIENCE_FRAMES))
+    let patience = if is_unmapped(&pieces, evidence) { UNMAPPED_PATIENCE_FRAMES } else { PATIENCE_FRAMES };
+    TimelineFrame(ready.0 - EDGE_FRAMES).max(TimelineFrame(now.0 - patience))
 }
 
 /// Up to where the map of the newest segment can be relied on; None if all the way. A device that is copied sample for
@@ -66,8 +72,16 @@ fn settled(pieces: &[Piece], evidence: &Evidence<'_>, from: TimelineFrame) -> Ti
         }
         at = piece.ends;
     }
-    let unmapped = evidence.coverage.iter().any(|range| pieces.iter().all(|piece| piece.segment != range.segment));
-    if unmapped || (pieces.is_empty() && evidence.left.is_empty()) { from } else { TimelineFrame(i64::MAX) }
+    if is_unmapped(pieces, evidence) || (pieces.is_empty() && evidence.left.is_empty()) {
+        from
+    } else {
+        TimelineFrame(i64::MAX)
+    }
+}
+
+/// Whether anything is there of a device that has no map yet.
+fn is_unmapped(pieces: &[Piece], evidence: &Evidence<'_>) -> bool {
+    evidence.coverage.iter().any(|range| pieces.iter().all(|piece| piece.segment != range.segment))
 }
 
 /// The first sample at or after `from` that is neither there nor known to be nowhere.

@@ -1,6 +1,7 @@
 //! L1, L6, R8: the states of a recording, who may download it, and the clock that everyone sees.
 
 use roomtone_protocol::code;
+use roomtone_protocol::state::UploadProgress;
 
 use super::*;
 
@@ -64,6 +65,25 @@ fn everyone_sees_whom_a_recording_waits_for_until_its_file_is_made() {
     assert_eq!(waits(&stage), None, "it is on its way to the bucket");
     let other = Input::Waiting { recording: take(99), people: vec![who(1)], until: at(40.0) };
     assert_eq!(stage.give(other), []);
+}
+
+#[test]
+fn everyone_sees_how_an_upload_goes_for_as_long_as_it_does() {
+    let (mut stage, n) = stopped();
+    let recording = take(n);
+    let shown = |stage: &Stage| {
+        stage.room.recording(at(stage.now), recording).expect("it is in sight").upload.map(|upload| *upload)
+    };
+    let upload = UploadProgress { bytes: 43, total: 100, rate: Some(2), left_ms: Some(28_500) };
+    stage.give(Input::GoesUp { recording, upload });
+    assert_eq!(shown(&stage), None, "it is not whole yet");
+    stage.give(Input::Finalized { recording });
+    assert_eq!(stage.give(Input::GoesUp { recording, upload }), [], "that is known");
+    assert_eq!(shown(&stage), Some(upload));
+    let later = UploadProgress { bytes: 99, ..upload };
+    assert_eq!(stage.give(Input::GoesUp { recording, upload: later }), [Output::Changed]);
+    stage.give(Input::Completed { recording });
+    assert_eq!(shown(&stage), None);
 }
 
 #[test]

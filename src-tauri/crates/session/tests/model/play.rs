@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proptest::sample::Index;
 use roomtone_protocol::channel::{Answer, Command};
-use roomtone_protocol::state::RoomState;
+use roomtone_protocol::state::{RoomState, UploadProgress};
 use roomtone_protocol::{ClockNs, CommandId, ErrorReport, ParticipantId, RecordingId, RoomId, code};
 use roomtone_session::{Caller, Config, Continued, Input, Output, Room};
 
@@ -298,6 +298,10 @@ fn news(recording: RecordingId, step: Step) -> Input {
         Step::Waiting(people) => {
             let people = people.iter().map(|&who| person(who)).collect();
             Input::Waiting { recording, people, until: ClockNs(60_000_000_000) }
+        }
+        Step::GoesUp(percent) => {
+            let upload = UploadProgress { bytes: percent.into(), total: 100, rate: Some(7), left_ms: None };
+            Input::GoesUp { recording, upload }
         }
     }
 }

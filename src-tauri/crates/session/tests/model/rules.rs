@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use roomtone_protocol::state::{Presence, RecordingState, Role};
+use roomtone_protocol::state::{Presence, RecordingState, Role, UploadProgress};
 use roomtone_protocol::{ClockNs, ParticipantId, RecordingId};
 use roomtone_session::{Config, Continued, Input, Output, Path, PersonChange};
 
@@ -91,6 +91,7 @@ pub(crate) struct Model {
     /// Those of them with a whole file.
     pub(super) finalized: BTreeSet<RecordingId>,
     pub(super) trouble: BTreeMap<RecordingId, String>,
+    pub(super) goes_up: BTreeMap<RecordingId, UploadProgress>,
     /// Whom they wait for, and until when.
     pub(super) waits: BTreeMap<RecordingId, (Vec<Who>, i64)>,
     /// Verified there, and when.
@@ -137,6 +138,7 @@ impl Model {
             ended: Vec::new(),
             finalized: BTreeSet::new(),
             trouble: BTreeMap::new(),
+            goes_up: BTreeMap::new(),
             waits: BTreeMap::new(),
             bucket: BTreeMap::new(),
             cancelled: BTreeMap::new(),
@@ -279,6 +281,11 @@ impl Model {
                 if self.is(recording, RecordingState::Uploading) {
                     self.trouble.remove(&recording);
                     self.trouble.extend(trouble.map(|error| (recording, error.to_string())));
+                }
+            }
+            Input::GoesUp { recording, upload } => {
+                if self.ended.contains(&recording) {
+                    self.goes_up.insert(recording, upload);
                 }
             }
             Input::Waiting { recording, people, until } => {

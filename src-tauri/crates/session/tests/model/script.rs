@@ -129,6 +129,8 @@ pub(crate) enum Step {
     Trouble(bool),
     /// Waits for these people, for a minute at most.
     Waiting(&'static [u8]),
+    /// The bucket has so many percent.
+    GoesUp(u8),
 }
 
 /// Texts as people give them; some are padded, empty or refused.
@@ -201,6 +203,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::CutShort),
         2 => any::<bool>().prop_map(Step::Trouble),
         2 => proptest::sample::select(vec![&[][..], &[1], &[1, 2]]).prop_map(Step::Waiting),
+        2 => (0..=100_u8).prop_map(Step::GoesUp),
     ]
 }
 

@@ -103,9 +103,10 @@ impl Model {
             waiting: self.waits.get(&recording).filter(|_| state == RecordingState::Finalizing).map(
                 |(people, until)| {
                     let left_ms = ((until - self.now).max(0) / 1_000_000) as u64;
-                    Waiting { people: people.clone(), left_ms }
+                    Box::new(Waiting { people: people.clone(), left_ms })
                 },
             ),
+            upload: self.goes_up.get(&recording).copied().filter(|_| state == RecordingState::Uploading).map(Box::new),
         }
     }
 }

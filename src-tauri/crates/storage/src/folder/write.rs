@@ -50,6 +50,7 @@ pub(super) fn copy_file(
             break;
         }
         copied += chunk;
+        progress.moved(chunk);
         progress.report(copied, before.len());
     }
     let after = fs::metadata(source).map_err(failed)?;

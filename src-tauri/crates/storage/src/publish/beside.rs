@@ -66,6 +66,11 @@ impl Beside {
             && self.field("size") == Some(metadata.size)
     }
 
+    /// Whether it describes a file of that size, before its hash was known.
+    pub(super) fn lacks_hash(&self, metadata: &Metadata) -> bool {
+        self.field::<Option<String>>("sha256") == Some(None) && self.field("size") == Some(metadata.size)
+    }
+
     /// The bytes of the new file that are the same in the one described here.
     pub(super) fn unchanged(&self, metadata: &Metadata) -> Vec<Range<u64>> {
         match (self.field::<Parts>("parts"), self.field("size")) {

@@ -51,6 +51,11 @@ impl Desk {
         self.recordings.is_empty()
     }
 
+    /// Nothing is to be done about this recording.
+    pub(super) fn is_settled(&self, recording: RecordingId) -> bool {
+        !self.recordings.contains_key(&recording)
+    }
+
     /// The recordings to be published for the first time.
     pub(super) fn publishing(&self) -> Vec<RecordingId> {
         let publishing = self.recordings.iter().filter(|(_, errands)| errands.publish && !errands.discard);

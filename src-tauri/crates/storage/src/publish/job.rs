@@ -26,8 +26,11 @@ pub struct PublisherSettings {
     pub gather: Duration,
     /// Whether takes go up while they grow, where the bucket takes them.
     pub grow: bool,
-    /// Bytes a second that may go up of a take while it grows; none: four times what it grows by.
+    /// Bytes a second that may go up while something is recorded, of all takes together; none: of the one that grows four
+    /// times what it grows by, and of others what the link carries.
     pub limit: Option<NonZero<u64>>,
+    /// Whether the limit holds when nothing is recorded, too.
+    pub limit_always: bool,
 }
 
 impl Default for PublisherSettings {
@@ -43,6 +46,7 @@ impl Default for PublisherSettings {
             gather: Duration::from_secs(60),
             grow: true,
             limit: None,
+            limit_always: false,
         }
     }
 }
@@ -59,6 +63,19 @@ pub struct Job {
     pub metadata: Metadata,
 }
 
+/// How an upload goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Going {
+    /// Bytes confirmed.
+    pub bytes: u64,
+    /// Bytes of the take.
+    pub total: u64,
+    /// Bytes a second, of late; none before that was seen.
+    pub rate: Option<u64>,
+    /// How long the rest takes at that rate; none if nobody knows.
+    pub left: Option<Duration>,
+}
+
 /// What happens to a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PublishEvent {
@@ -66,10 +83,8 @@ pub enum PublishEvent {
     Progress {
         /// The recording.
         recording: RecordingId,
-        /// Bytes confirmed.
-        bytes: u64,
-        /// Bytes of the take.
-        total: u64,
+        /// How it goes.
+        going: Going,
     },
     /// Audio and metadata are in the bucket, checked, as of the newest version that was handed in before the upload
     /// began. Told at least once for each: also when a job is handed in again.

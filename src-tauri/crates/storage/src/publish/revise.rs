@@ -39,6 +39,12 @@ pub(super) async fn advance(
     };
     let (audio, mut there) = match find(shared, &receipt, &revision).await? {
         Found::Ours { audio, beside } => (audio, beside),
+        Found::Gone(_) if receipt.take.as_deref() == Some(revision.take.as_path()) => {
+            // Only its hashes were to be told, and nobody is there any more who would read them.
+            let _turn = shared.turn.lock().await;
+            clear(shared, recording, version).await?;
+            return Ok(None);
+        }
         Found::Gone(error) => return abandon(shared, recording, version, error).await.map(Some),
     };
     let stored = put_audio(shared, &mut revision, version, &receipt, &audio, &there).await?;
@@ -99,7 +105,8 @@ async fn put_audio(
         return Ok(stored);
     }
     let described = !revision.begun && receipt.audio.is(there);
-    if described && beside.describes(&revision.metadata) {
+    let same_file = receipt.take.as_deref() == Some(revision.take.as_path()) && beside.lacks_hash(&revision.metadata);
+    if described && (same_file || beside.describes(&revision.metadata)) {
         // Only what stands beside it is new.
         return Ok(there.clone().into());
     }

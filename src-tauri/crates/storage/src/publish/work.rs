@@ -7,6 +7,7 @@ use roomtone_protocol::{ErrorReport, RecordingId, code};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::hashes::PartHashes;
 use super::queue::{Receipt, Reservation, Stage, StoredJob};
 use super::{Shared, beside};
 use crate::key::metadata_key;
@@ -28,6 +29,7 @@ pub(super) async fn advance(shared: &Shared, recording: RecordingId) -> Result<O
             Stage::Waiting => Stage::Reserved { key: reserve_for(shared, job, &taken).await?, begun: false },
             Stage::Reserved { key, begun } => upload(shared, job, key, begun, &mut taken).await?,
             Stage::AudioStored { key, audio } => {
+                take_newest(shared, job).await?;
                 put_metadata(shared, job, &key).await?;
                 let receipt = Receipt::new(&key, audio, &job.take, &job.metadata);
                 shared.queue.finish(&receipt).await?;
@@ -38,13 +40,12 @@ pub(super) async fn advance(shared: &Shared, recording: RecordingId) -> Result<O
     }
 }
 
-/// Before anything went up, a newer version simply is the version to be published.
+/// Before anything went up, a newer version simply is the version to be published. Later, it still may be the same file
+/// with hashes that were not known before.
 async fn take_newest(shared: &Shared, job: &mut StoredJob) -> Result<(), ErrorReport> {
-    if job.stage.begun() {
-        return Ok(());
-    }
     let _turn = shared.turn.lock().await;
-    if let Some(newest) = shared.queue.revision(job.recording).await? {
+    let newest = shared.queue.revision(job.recording).await?;
+    if let Some(newest) = newest.filter(|newest| !job.stage.begun() || newest.take == job.take) {
         (job.take, job.metadata) = (newest.take, newest.metadata);
         shared.queue.save(job).await?;
         shared.queue.remove_revision(job.recording).await?;
@@ -122,15 +123,21 @@ async fn upload(
     if !begun_before {
         enter(shared, job, Stage::Reserved { key: key.clone(), begun: true }).await?;
     }
+    let hashes = PartHashes::default();
     let upload = first_upload(job, &key);
-    match shared.bucket.put_file(upload, shared.progress(job.recording)).await {
-        Ok(object) => Ok(Stage::AudioStored { audio: object.into(), key }),
+    let put = shared.bucket.put_file(upload, hashes.of(shared.progress(job.recording))).await;
+    match put {
+        Ok(object) => {
+            hashes.complete(&mut job.metadata);
+            Ok(Stage::AudioStored { audio: object.into(), key })
+        }
         Err(BucketError::AlreadyExists { .. }) => {
             // An upload that succeeded without its answer reaching us left our own object there.
             if begun_before
                 && shared.bucket.holds(upload).await?
                 && let Some(object) = shared.bucket.head(&key).await?
             {
+                hashes.complete(&mut job.metadata);
                 return Ok(Stage::AudioStored { audio: object.into(), key });
             }
             tracing::info!("the key was taken by another object meanwhile; choosing another");

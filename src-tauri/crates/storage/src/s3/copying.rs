@@ -1,6 +1,7 @@
 //! Parts of a new version that did not change are copied inside the store from the version that is replaced.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use aws_sdk_s3::error::SdkError;
 
@@ -11,6 +12,9 @@ use super::upload::patiently;
 use super::{S3Bucket, etag};
 use crate::address::percent_encode;
 use crate::{BucketError, FileUpload, PutMode};
+
+/// How long a store may take to copy a part.
+const COPYING: Duration = Duration::from_secs(120);
 
 impl S3Bucket {
     /// Copies a part if the version that is replaced has the same bytes there; none: it has to be sent.
@@ -37,10 +41,10 @@ impl S3Bucket {
             .copy_source_range(format!("bytes={}-{}", range.offset, end - 1))
             // Never a mix of two versions.
             .copy_source_if_match(format!("\"{version}\""));
-        match patiently(range.length, request.send()).await? {
+        match patiently(COPYING, request.send()).await? {
             Ok(answer) => {
                 let copied = answer.copy_part_result().and_then(|copied| copied.e_tag());
-                Ok(copied.map(|tag| Part { size: range.length, etag: etag(Some(tag)), md5: None }))
+                Ok(copied.map(|tag| Part { size: range.length, etag: etag(Some(tag)), md5: None, sha256: None }))
             }
             Err(error) if errors::condition_failed(&error) => Err(BucketError::Changed { key: upload.key.to_owned() }),
             // Sending the part finds the same, and says so.

@@ -33,6 +33,12 @@ pub(super) fn lacks_conditions<E: ProvideErrorMetadata>(error: &SdkError<E>) -> 
     status(error) == Some(501) || code(error) == Some("NotImplemented")
 }
 
+/// Whether the store takes no checksums of parts, or not where none were announced.
+pub(super) fn lacks_checksums<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
+    status(error) == Some(501)
+        || matches!(code(error), Some("NotImplemented" | "InvalidRequest" | "InvalidArgument" | "UnsupportedArgument"))
+}
+
 /// Whether the store knows nothing of the upload, or holds other parts than the ledger says: begin anew.
 pub(super) fn upload_is_lost<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
     matches!(code(error), Some("NoSuchUpload" | "InvalidPart" | "InvalidPartOrder" | "EntityTooSmall"))

@@ -12,13 +12,14 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
 
 use super::S3Bucket;
+use super::body::Gate;
 use super::ledger::{Growing, Ledger, Part, Subject};
 use super::multipart::Held;
 use super::plan::PartRange;
 use super::planner::{Input, Planner, Task};
 use super::source::{PartContent, Source, check_part};
 use super::upload::notes;
-use crate::{BucketError, GrowingUpload, Growth, PutMode};
+use crate::{BucketError, GrowingUpload, Growth, Progress, PutMode};
 
 /// Pause between attempts to learn what the store has of an upload of an earlier start.
 const PAUSE: Duration = Duration::from_secs(10);
@@ -45,6 +46,8 @@ struct Sending<'a> {
     /// Bytes, once it is whole.
     whole: Option<u64>,
     under_way: FuturesUnordered<BoxFuture<'a, Done>>,
+    /// Through which its parts go.
+    gate: Gate,
 }
 
 impl S3Bucket {
@@ -58,7 +61,8 @@ impl S3Bucket {
         let resumed = handed_over.run_until_cancelled(self.resumed(upload)).await.transpose()?;
         let Some((planner, ledger)) = resumed else { return Ok(()) };
         let under_way = FuturesUnordered::new();
-        let mut sending = Sending { bucket: self, upload, planner, ledger, path: None, whole: None, under_way };
+        let gate = Gate::default();
+        let mut sending = Sending { bucket: self, upload, planner, ledger, path: None, whole: None, under_way, gate };
         let (mut told, mut open) = (false, true);
         loop {
             sending.begin_tasks().await?;
@@ -134,6 +138,7 @@ impl Sending<'_> {
             }
         };
         self.planner.handle(now(), input);
+        self.gate.set(self.planner.pace());
     }
 
     /// Puts everything under way that may be by now.
@@ -157,10 +162,11 @@ impl Sending<'_> {
             };
             let (bucket, key) = (self.bucket, self.upload.key);
             self.under_way.push(if matches!(task, Task::Check(_)) {
-                let md5 = self.ledger.as_ref().and_then(|ledger| ledger.parts.get(&range.number)?.md5.clone());
-                async move { (task, check_part(path, range, md5).await.map(Answer::Checked)) }.boxed()
+                let sent = self.ledger.as_ref().and_then(|ledger| ledger.parts.get(&range.number).cloned());
+                async move { (task, check_part(path, range, sent).await.map(Answer::Checked)) }.boxed()
             } else {
-                async move { (task, send(bucket, key, id, path, range).await) }.boxed()
+                let gate = self.gate.clone();
+                async move { (task, send(bucket, (key, id), path, range, gate).await) }.boxed()
             });
         }
         Ok(())
@@ -249,14 +255,14 @@ impl Sending<'_> {
 
 async fn send(
     bucket: &S3Bucket,
-    key: &str,
-    id: String,
+    (key, id): (&str, String),
     path: PathBuf,
     range: PartRange,
+    gate: Gate,
 ) -> Result<Answer, BucketError> {
     let content = PartContent::read_growing(&path, range).await?;
     let began = now();
-    let part = bucket.send_part(key, &id, range, &content).await?;
+    let part = bucket.send_part(key, &id, range, &content, &[&gate, &bucket.gate], &Progress::none()).await?;
     let took = Duration::from_nanos(u64::try_from(now().0.saturating_sub(began.0)).unwrap_or(0));
     Ok(part.map_or(Answer::Lost, |part| Answer::Sent(part, took)))
 }

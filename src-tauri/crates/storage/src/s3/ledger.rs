@@ -85,7 +85,7 @@ impl Ledger {
     pub(super) fn known(&self, sure: impl Fn(i32) -> bool) -> impl Iterator<Item = Known> {
         self.parts.iter().filter_map(move |(&number, part)| {
             let sure = sure(number);
-            (sure || part.md5.is_some()).then_some(Known { number, length: part.size, sure })
+            (sure || part.sha256.is_some() || part.md5.is_some()).then_some(Known { number, length: part.size, sure })
         })
     }
 
@@ -193,7 +193,7 @@ mod tests {
     }
 
     fn part(etag: &str) -> Part {
-        Part { size: 8, etag: etag.into(), md5: None }
+        Part { size: 8, etag: etag.into(), md5: None, sha256: None }
     }
 
     #[tokio::test]

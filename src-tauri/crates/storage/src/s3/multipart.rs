@@ -1,19 +1,28 @@
 //! The requests of an upload in parts.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use aws_sdk_s3::error::SdkError;
+use aws_runtime::auth::PayloadSigningOverride;
+use aws_sdk_s3::config::interceptors::BeforeTransmitInterceptorContextMut;
+use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_s3::error::{BoxError, SdkError};
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use roomtone_protocol::RecordingId;
 
+use super::body::{Gate, Patience, paced};
 use super::condition::Condition;
 use super::errors::{self, Operation};
 use super::ledger::{Ledger, Part};
-use super::plan::{self, PartRange};
+use super::plan::PartRange;
 use super::source::PartContent;
 use super::upload::patiently;
 use super::{S3Bucket, bounded, etag, size};
-use crate::{BucketError, FileUpload, PutMode};
+use crate::{BucketError, FileUpload, Progress, PutMode};
+
+/// How long a store may take to put parts together before it answers. Asked again, it goes on, or says that it is done.
+const PUTTING_TOGETHER: Duration = Duration::from_secs(120);
 
 /// Whether the parts were put together.
 pub(super) enum Completed {
@@ -30,6 +39,37 @@ pub(super) enum Held {
     Unknown,
     /// It does not know the upload.
     NoSuchUpload,
+}
+
+/// Signs a request with a hash of its body (hexadecimal SHA-256) that is known already: the store refuses other bytes, and
+/// nothing is hashed twice.
+#[derive(Debug)]
+pub(super) struct Signed(pub(super) String);
+
+impl Intercept for Signed {
+    fn name(&self) -> &'static str {
+        "Signed"
+    }
+
+    fn modify_before_signing(
+        &self,
+        _request: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _components: &RuntimeComponents,
+        settings: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        settings.interceptor_state().store_put(PayloadSigningOverride::Precomputed(self.0.clone()));
+        Ok(())
+    }
+}
+
+/// What guards the bytes of a part on their way to the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Guard {
+    Tls,
+    /// `x-amz-checksum-sha256`, of a hash that is known anyway.
+    Checksum,
+    /// `Content-MD5`, which costs three times as much.
+    Md5,
 }
 
 impl Held {
@@ -67,7 +107,7 @@ impl S3Bucket {
             match page {
                 Ok(page) => {
                     for part in page.parts() {
-                        let held = Part { size: size(part.size()), etag: etag(part.e_tag()), md5: None };
+                        let held = Part { size: size(part.size()), etag: etag(part.e_tag()), md5: None, sha256: None };
                         parts.entry(part.part_number().unwrap_or_default()).or_default().push(held);
                     }
                 }
@@ -90,27 +130,68 @@ impl S3Bucket {
         id: &str,
         range: PartRange,
         content: &PartContent,
+        gates: &[&Gate],
+        progress: &Progress,
     ) -> Result<Option<Part>, BucketError> {
-        let request = self
-            .client
-            .upload_part()
-            .bucket(&self.bucket)
-            .key(key)
-            .upload_id(id)
-            .part_number(range.number)
-            .content_md5(content.content_md5())
-            .body(content.bytes.clone().into())
-            .customize()
-            // The MD5 guards the content; a signature over it would cost as much again.
-            .disable_payload_signing();
-        match patiently(range.length, request.send()).await? {
-            Ok(answer) => {
-                let md5 = Some(content.md5());
-                Ok(Some(Part { size: range.length, etag: etag(answer.e_tag()), md5 }))
+        loop {
+            let guard = self.guard();
+            let patience = Patience::new();
+            let request = self
+                .client
+                .upload_part()
+                .bucket(&self.bucket)
+                .key(key)
+                .upload_id(id)
+                .part_number(range.number)
+                .set_checksum_sha256((guard == Guard::Checksum).then(|| content.checksum()))
+                .set_content_md5((guard == Guard::Md5).then(|| content.content_md5()))
+                .body(paced(&content.bytes, gates, &patience, progress))
+                .customize()
+                .interceptor(Signed(content.sha256()));
+            match patience.with(request.send()).await? {
+                Ok(answer) => {
+                    let part = Part {
+                        size: range.length,
+                        etag: etag(answer.e_tag()),
+                        // One tells how the store names its parts.
+                        md5: (range.number == 1).then(|| content.md5()),
+                        sha256: Some(content.sha256()),
+                    };
+                    if guard == Guard::Checksum && answer.checksum_sha256().is_none() {
+                        self.passes_over_checksums(content, &part)?;
+                    }
+                    return Ok(Some(part));
+                }
+                Err(error) if errors::upload_is_lost(&error) => return Ok(None),
+                Err(error) if guard == Guard::Checksum && errors::lacks_checksums(&error) => {
+                    tracing::info!("the store has no checksums of parts; MD5 has to do");
+                    self.without_checksums.store(true, Ordering::Relaxed);
+                }
+                Err(error) => return Err(self.failure(Operation::Write).explain(&error)),
             }
-            Err(error) if errors::upload_is_lost(&error) => Ok(None),
-            Err(error) => Err(self.failure(Operation::Write).explain(&error)),
         }
+    }
+
+    /// What guards the bytes of a part on their way. TLS does; and the signature does, where the store compares it with
+    /// what arrives, which not all do.
+    fn guard(&self) -> Guard {
+        match (self.plain, self.without_checksums.load(Ordering::Relaxed)) {
+            (false, _) => Guard::Tls,
+            (true, false) => Guard::Checksum,
+            (true, true) => Guard::Md5,
+        }
+    }
+
+    /// The store has taken a part without a look at its checksum: its name must tell.
+    fn passes_over_checksums(&self, content: &PartContent, part: &Part) -> Result<(), BucketError> {
+        tracing::info!("the store passes over checksums of parts; MD5 has to do");
+        self.without_checksums.store(true, Ordering::Relaxed);
+        let named_by_md5 = part.etag.len() == 32 && part.etag.bytes().all(|digit| digit.is_ascii_hexdigit());
+        if named_by_md5 && part.etag != content.md5() {
+            let detail = "a part did not arrive as it was sent".to_owned();
+            return Err(BucketError::Refused { operation: Operation::Write, detail });
+        }
+        Ok(())
     }
 
     /// Has the parts put together.
@@ -139,8 +220,7 @@ impl S3Bucket {
                 .set_if_none_match(condition.if_none_match())
                 .set_if_match(condition.if_match())
                 .multipart_upload(whole.clone());
-            // Stores may put the parts together before they answer: as patient as with the whole upload's tail.
-            match patiently(plan::LEAST_PART, request.send()).await? {
+            match patiently(PUTTING_TOGETHER, request.send()).await? {
                 Ok(_) => return Ok(Completed::Yes),
                 Err(error) => match condition.unmet(&error, upload.key) {
                     Some(unmet) => return Err(unmet),

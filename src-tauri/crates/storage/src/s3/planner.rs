@@ -281,9 +281,16 @@ impl Planner {
         }
         let affordable = self.wasted + parts.bytes_fresh() + parts.size <= file.at_least_once_another();
         let part = parts.send_while_growing(file.settled, affordable, before(now, QUIET))?;
-        let pace = self.limit.map_or(file.bytes_per_s * PACE, NonZero::get);
-        self.course.sending(now, part.length, pace);
+        if let Some(pace) = self.pace() {
+            self.course.sending(now, part.length, pace.get());
+        }
         Some(Task::Send(part))
+    }
+
+    /// Bytes a second that may go, all parts together; None: as fast as they can, once the file is whole.
+    pub(super) fn pace(&self) -> Option<NonZero<u64>> {
+        let file = self.file.filter(|file| file.whole.is_none())?;
+        self.limit.or_else(|| NonZero::new(file.bytes_per_s * PACE))
     }
 
     /// When to ask again although nothing happened.

@@ -5,18 +5,16 @@ use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use aws_sdk_s3::primitives::{ByteStream, Length};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use md5::{Digest as _, Md5};
+use sha2::Sha256;
 
+use super::ledger::Part;
 use super::plan::PartRange;
 use crate::BucketError;
 use crate::off_thread::off_thread;
-
-/// Bytes read at a time.
-const BUFFER: usize = 256 * 1024;
 
 /// A file as it was when the upload looked at it first.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,70 +47,36 @@ impl Source {
         }
     }
 
-    /// The MD5 of a range, as `Content-MD5` wants it (RFC 1864).
-    pub(super) async fn md5(&self, range: PartRange) -> Result<String, BucketError> {
-        let path = self.path.clone();
-        off_thread(move || {
-            let failed = |error| BucketError::io(&path, error);
-            let mut file = File::open(&path).map_err(failed)?;
-            file.seek(SeekFrom::Start(range.offset)).map_err(failed)?;
-            let mut hash = Md5::new();
-            let mut buffer = vec![0; BUFFER];
-            let mut left = range.length;
-            while left > 0 {
-                let step = usize::try_from(left).unwrap_or(BUFFER).min(BUFFER);
-                file.read_exact(&mut buffer[..step]).map_err(failed)?;
-                hash.update(&buffer[..step]);
-                left -= step as u64;
-            }
-            Ok(STANDARD.encode(hash.finalize()))
-        })
-        .await
-    }
-
-    /// A range as the body of a request; read again from the disk if the request has to be repeated.
-    pub(super) async fn body(&self, range: PartRange) -> Result<ByteStream, BucketError> {
-        if range.length == 0 {
-            return Ok(ByteStream::from_static(b""));
-        }
-        let stream = ByteStream::read_from().path(&self.path).offset(range.offset).length(Length::Exact(range.length));
-        let stream = stream.buffer_size(BUFFER).build().await;
-        stream.map_err(|error| BucketError::io(&self.path, std::io::Error::other(error)))
-    }
-
-    /// Whether a range has this MD5, hexadecimal.
-    pub(super) fn check_part(
-        &self,
-        range: PartRange,
-        md5: Option<String>,
-    ) -> impl Future<Output = Result<bool, BucketError>> + Send + 'static {
-        check_part(self.path.clone(), range, md5)
-    }
-
     /// The whole file as one range.
     pub(super) fn whole(&self) -> PartRange {
         PartRange { number: 1, offset: 0, length: self.size }
     }
 }
 
-/// Whether a range of a file has this MD5, hexadecimal; what nobody knows the MD5 of is another one.
-pub(super) async fn check_part(path: PathBuf, range: PartRange, md5: Option<String>) -> Result<bool, BucketError> {
-    Ok(PartContent::read(&path, range).await?.md5() == md5.unwrap_or_default())
+/// Whether a range of a file has the bytes of a part that was sent; one that nobody knows the hash of has others.
+pub(super) async fn check_part(path: PathBuf, range: PartRange, sent: Option<Part>) -> Result<bool, BucketError> {
+    let Some(Part { sha256, md5, .. }) = sent else { return Ok(false) };
+    let content = PartContent::read(&path, range).await?;
+    Ok(match (sha256, md5) {
+        (Some(sha256), _) => content.sha256() == sha256,
+        // Of an earlier program.
+        (None, Some(md5)) => content.md5() == md5,
+        (None, None) => false,
+    })
 }
 
-/// The MD5 of bytes in memory, as `Content-MD5` wants it.
-pub(super) fn md5_of(content: &[u8]) -> String {
-    STANDARD.encode(Md5::digest(content))
-}
-
-/// What of a part is on the disk.
+/// The bytes of a part, or of whatever else goes up in one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct PartContent {
     pub(super) bytes: Bytes,
-    md5: [u8; 16],
+    sha256: [u8; 32],
 }
 
 impl PartContent {
+    pub(super) fn of_bytes(bytes: Bytes) -> Self {
+        Self { sha256: Sha256::digest(&bytes).into(), bytes }
+    }
+
     /// Reads a part of a file.
     pub(super) async fn read(path: &Path, range: PartRange) -> Result<Self, BucketError> {
         Self::of(path, range, |path| File::open(path)).await
@@ -143,19 +107,29 @@ impl PartContent {
                 file.read_exact(&mut bytes).map(|()| bytes)
             };
             let bytes = Bytes::from(read().map_err(|error| BucketError::io(&path, error))?);
-            Ok(Self { md5: Md5::digest(&bytes).into(), bytes })
+            Ok(Self::of_bytes(bytes))
         })
         .await
     }
 
-    /// As `Content-MD5` wants it.
-    pub(super) fn content_md5(&self) -> String {
-        STANDARD.encode(self.md5)
+    /// As requests are signed with it, and as the metadata tells it: hexadecimal.
+    pub(super) fn sha256(&self) -> String {
+        hexadecimal(&self.sha256)
     }
 
-    /// As most stores name it.
+    /// As `x-amz-checksum-sha256` wants it.
+    pub(super) fn checksum(&self) -> String {
+        STANDARD.encode(self.sha256)
+    }
+
+    /// MD5 as `Content-MD5` wants it (RFC 1864).
+    pub(super) fn content_md5(&self) -> String {
+        STANDARD.encode(Md5::digest(&self.bytes))
+    }
+
+    /// As most stores name it: hexadecimal. Computed here: it costs three times what SHA-256 does.
     pub(super) fn md5(&self) -> String {
-        hexadecimal(&self.md5)
+        hexadecimal(&Md5::digest(&self.bytes))
     }
 }
 
@@ -205,6 +179,8 @@ mod tests {
         let range = PartRange { number: 2, offset: 2, length: 2 };
         let content = PartContent::read(&path, range).await.unwrap();
         assert_eq!((&content.bytes[..], content.md5().as_str()), (&b"ab"[..], "187ef4436122d1cc2f40dc2b92f0eba0"));
+        // As `printf ab | sha256sum` says.
+        assert_eq!(content.sha256(), "fb8e20fc2e4c3f248c60c39bd652f3c1347298bb977b8b4d5903b85055620603");
         assert_eq!(PartContent::read_growing(&path, range).await.unwrap(), content);
         assert!(PartContent::read(&path, PartRange { length: 5, ..range }).await.is_err(), "there is less");
     }

@@ -3,21 +3,16 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
 use roomtone_protocol::RecordingId;
 
+use super::body::{Patience, paced};
 use super::errors::Operation;
+use super::multipart::Signed;
 use super::plan::LEAST_PART;
-use super::source::{self, Source};
+use super::source::{PartContent, Source};
 use super::{RECORDING_NOTE, S3Bucket, SHA256_NOTE};
 use crate::{BucketError, FileUpload, ObjectInfo, Progress, PutMode};
-
-/// The slowest link that an upload is expected to get through, in bytes a second. Below it, no answer counts as none.
-const SLOWEST: u64 = 16 * 1024;
-
-/// What an upload of nothing may take.
-const LEAST_PATIENCE: Duration = Duration::from_secs(60);
 
 /// What goes up in one request.
 #[derive(Clone, Copy)]
@@ -27,24 +22,10 @@ pub(super) enum Content<'a> {
 }
 
 impl Content<'_> {
-    fn size(self) -> u64 {
+    async fn read(self) -> Result<PartContent, BucketError> {
         match self {
-            Self::Bytes(bytes) => bytes.len() as u64,
-            Self::File(source, _) => source.size,
-        }
-    }
-
-    async fn md5(self) -> Result<String, BucketError> {
-        match self {
-            Self::Bytes(bytes) => Ok(source::md5_of(bytes)),
-            Self::File(source, _) => source.md5(source.whole()).await,
-        }
-    }
-
-    async fn body(self) -> Result<ByteStream, BucketError> {
-        match self {
-            Self::Bytes(bytes) => Ok(ByteStream::from(bytes.clone())),
-            Self::File(source, _) => source.body(source.whole()).await,
+            Self::Bytes(bytes) => Ok(PartContent::of_bytes(bytes.clone())),
+            Self::File(source, _) => PartContent::read(&source.path, source.whole()).await,
         }
     }
 }
@@ -56,14 +37,8 @@ pub(super) fn notes(recording: RecordingId, sha256: Option<&str>) -> HashMap<Str
     notes
 }
 
-/// How long sending this many bytes may take.
-pub(super) fn patience(bytes: u64) -> Duration {
-    LEAST_PATIENCE + Duration::from_secs(bytes / SLOWEST)
-}
-
-/// Waits for an upload's answer, but not for ever.
-pub(super) async fn patiently<T>(bytes: u64, request: impl Future<Output = T>) -> Result<T, BucketError> {
-    let patience = patience(bytes);
+/// Waits for the answer to a request that gives the store work to do, but not for ever.
+pub(super) async fn patiently<T>(patience: Duration, request: impl Future<Output = T>) -> Result<T, BucketError> {
     tokio::time::timeout(patience, request)
         .await
         .map_err(|_| BucketError::Unreachable(format!("no answer within {} s", patience.as_secs())))
@@ -104,7 +79,8 @@ impl S3Bucket {
     ) -> Result<(), BucketError> {
         self.check_exists().await?;
         self.check_place(key, mode).await?;
-        let md5 = content.md5().await?;
+        let read = content.read().await?;
+        let md5 = read.content_md5();
         loop {
             let condition = self.condition(mode);
             let mut request = self.client.put_object().bucket(&self.bucket).key(key);
@@ -115,8 +91,10 @@ impl S3Bucket {
                 }
             };
             request = request.set_if_none_match(condition.if_none_match()).set_if_match(condition.if_match());
-            let request = request.content_md5(&md5).body(content.body().await?);
-            match patiently(content.size(), request.send()).await? {
+            let patience = Patience::new();
+            let request =
+                request.content_md5(&md5).body(paced(&read.bytes, &[&self.gate], &patience, &Progress::none()));
+            match patience.with(request.customize().interceptor(Signed(read.sha256())).send()).await? {
                 Ok(_) => return Ok(()),
                 Err(error) => match condition.unmet(&error, key) {
                     Some(unmet) => return Err(unmet),

@@ -1,8 +1,12 @@
 //! A whole file in parts, going on from those that the store has: sent by an earlier attempt, or while the file grew.
 
+use std::time::Duration;
+
 use futures_util::future::{BoxFuture, FutureExt as _};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use roomtone_clock::now;
+use roomtone_protocol::metadata::Parts;
+use tokio::time::sleep;
 
 use super::S3Bucket;
 use super::errors::Operation;
@@ -10,9 +14,12 @@ use super::ledger::{Ledger, Part, Subject};
 use super::multipart::{Completed, Held};
 use super::plan::{self, PartRange};
 use super::planner::{Input, Known, Planner, Task};
-use super::source::{PartContent, Source, etag_of_parts};
+use super::source::{PartContent, Source, check_part, etag_of_parts};
 use super::upload::notes;
 use crate::{BucketError, FileUpload, Progress, PutMode};
+
+/// How often it is told how far it is while no part is confirmed.
+const TOLD_EVERY: Duration = Duration::from_secs(1);
 
 /// How an attempt ended that was not cut off.
 enum Outcome {
@@ -85,7 +92,10 @@ impl S3Bucket {
         let id = match ledger.upload.clone() {
             Some(id) => {
                 match self.held(upload.key, &id).await? {
-                    Held::NoSuchUpload => return self.completed_before(&upload, source, ledger).await,
+                    Held::NoSuchUpload => {
+                        tell_hashes(source, ledger, progress);
+                        return self.completed_before(&upload, source, ledger).await;
+                    }
                     // Without an answer, the ledger holds only what the store has confirmed; completing checks it once more.
                     held => held.keep_held(&mut ledger.parts),
                 }
@@ -103,6 +113,7 @@ impl S3Bucket {
             return Ok(Outcome::Lost);
         }
         source.check_unchanged().await?;
+        tell_hashes(source, ledger, progress);
         let parts = parts_of(source, ledger);
         match self.complete(&upload, &id, &parts).await? {
             Completed::Yes => Ok(Outcome::Complete(etag_of(&parts))),
@@ -136,25 +147,42 @@ impl S3Bucket {
         let mut planner = Planner::whole(source.size, ledger.part_size, known);
         progress.report(planner.bytes_there(), source.size);
         let mut under_way: FuturesUnordered<BoxFuture<'_, Result<Done, BucketError>>> = FuturesUnordered::new();
+        // What went wrong; the parts beside it are waited for, or they would have to be sent again.
+        let mut failed = None;
         loop {
-            while let Some(task) = planner.next(now()) {
+            while failed.is_none()
+                && let Some(task) = planner.next(now())
+            {
                 under_way.push(match task {
-                    Task::Send(range) => self.put_part(upload, id, source, range).boxed(),
+                    Task::Send(range) => self.put_part(upload, id, source, range, progress).boxed(),
                     Task::Check(range) => {
-                        let md5 = ledger.parts.get(&range.number).and_then(|part| part.md5.clone());
-                        let checking = source.check_part(range, md5);
+                        let checking = check_part(source.path.clone(), range, ledger.parts.get(&range.number).cloned());
                         async move { Ok(Done::Checked(range, checking.await?)) }.boxed()
                     }
                     // There is an upload, and nobody gives it up.
                     Task::Create { .. } | Task::Abort => return Ok(false),
                 });
             }
-            let Some(done) = under_way.next().await.transpose()? else { return Ok(planner.is_complete()) };
+            let done = tokio::select! {
+                done = under_way.next() => done,
+                () = sleep(TOLD_EVERY) => {
+                    progress.report(planner.bytes_there(), source.size);
+                    continue;
+                }
+            };
+            let Some(done) = done else { return failed.map_or_else(|| Ok(planner.is_complete()), Err) };
+            let done = match done {
+                Ok(done) => done,
+                Err(error) => {
+                    failed.get_or_insert(error);
+                    continue;
+                }
+            };
             match done {
                 Done::Sent(range, part) => {
                     ledger.confirm(range.number, part).await?;
                     // How fast it goes is of no account any more.
-                    planner.handle(now(), Input::Sent { number: range.number, took: std::time::Duration::ZERO });
+                    planner.handle(now(), Input::Sent { number: range.number, took: Duration::ZERO });
                 }
                 Done::Checked(range, same) => {
                     planner.handle(now(), Input::Checked { number: range.number, same });
@@ -172,12 +200,16 @@ impl S3Bucket {
         id: &str,
         source: &Source,
         range: PartRange,
+        progress: &Progress,
     ) -> Result<Done, BucketError> {
         let part = match self.copy_part(upload, id, range).await? {
-            Some(part) => Some(part),
+            Some(part) => {
+                progress.moved(range.length);
+                Some(part)
+            }
             None => {
                 let content = PartContent::read(&source.path, range).await?;
-                self.send_part(upload.key, id, range, &content).await?
+                self.send_part(upload.key, id, range, &content, &[&self.gate], progress).await?
             }
         };
         Ok(part.map_or(Done::Lost, |part| Done::Sent(range, part)))
@@ -210,8 +242,18 @@ fn parts_of<'a>(source: &Source, ledger: &'a Ledger) -> Vec<(i32, &'a Part)> {
     ranges.filter_map(|range| Some((range.number, ledger.parts.get(&range.number)?))).collect()
 }
 
-/// What most stores call the object of these parts; none where the store names its parts in its own way.
+/// What most stores call the object of these parts; none where the store names its parts in its own way: the first part
+/// tells.
 fn etag_of(parts: &[(i32, &Part)]) -> Option<String> {
-    let by_md5 = parts.iter().all(|(_, part)| part.md5.as_ref().is_some_and(|md5| *md5 == part.etag));
+    let by_md5 = parts.first().is_some_and(|(_, part)| part.md5.as_ref() == Some(&part.etag));
     by_md5.then(|| etag_of_parts(parts.iter().map(|(_, part)| part.etag.as_str()))).flatten()
+}
+
+/// Tells the hashes of all parts, unless one is not known: it was copied, or sent by an earlier program.
+fn tell_hashes(source: &Source, ledger: &Ledger, progress: &Progress) {
+    let hash = |range: PartRange| ledger.parts.get(&range.number)?.sha256.clone();
+    let hashes: Option<Vec<_>> = plan::parts(source.size, ledger.part_size).map(hash).collect();
+    if let Some(sha256) = hashes {
+        progress.hashed(Parts { size: ledger.part_size, sha256 });
+    }
 }

@@ -3,14 +3,17 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 
+mod day;
 mod discard;
 mod disk;
 #[cfg(target_os = "linux")]
 mod disk_faults;
 mod fake;
+mod faults;
 mod folder;
 mod growing;
 mod publish;
+mod races;
 mod revise;
 mod s3;
 mod support;

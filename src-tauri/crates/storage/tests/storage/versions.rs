@@ -73,7 +73,7 @@ async fn in_a_folder_a_cancelled_recording_leaves_nothing_while_it_is_copied_and
     // In the middle of the copy, wherever that is by now.
     loop {
         match soon("progress", events.recv()).await.unwrap() {
-            PublishEvent::Progress { bytes, .. } if bytes > 0 => break,
+            PublishEvent::Progress { going, .. } if going.bytes > 0 => break,
             _ => {}
         }
     }
@@ -157,7 +157,7 @@ async fn in_s3_an_interrupted_newer_version_goes_on_and_one_without_copies_is_wh
     publisher.revise(disk.version(1, "b", &content)).await.unwrap();
     loop {
         match soon("progress", events.recv()).await.unwrap() {
-            PublishEvent::Progress { bytes, .. } if bytes > 0 => break,
+            PublishEvent::Progress { going, .. } if going.bytes > 0 => break,
             _ => {}
         }
     }
@@ -204,7 +204,7 @@ async fn in_s3_a_cancelled_recording_leaves_no_object_and_no_unfinished_upload()
     publisher.submit(disk.version(1, "a", &content)).await.unwrap();
     loop {
         match soon("progress", events.recv()).await.unwrap() {
-            PublishEvent::Progress { bytes, .. } if bytes > 0 => break,
+            PublishEvent::Progress { going, .. } if going.bytes > 0 => break,
             _ => {}
         }
     }

@@ -2,11 +2,13 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use roomtone_clock::wall_ns;
 use roomtone_disk::Reserve;
 use roomtone_protocol::RecordingId;
+use roomtone_storage::Publisher;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio::sync::mpsc;
@@ -15,6 +17,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::engine::Input;
 use super::folder;
 use super::shelf::Shelf;
+use crate::keep_local::Keeping;
 
 /// How often the free space is looked at. Who frees some and records again at once must not be refused for what was; 32
 /// channels write 6 MB meanwhile, well within the room's reserve.
@@ -60,15 +63,23 @@ pub(super) fn watch_disk(root: PathBuf, reserve: Reserve, inbox: mpsc::Sender<In
 }
 
 /// Removes local copies, for as long as the engine listens.
-pub(super) fn watch_copies(recordings: PathBuf, keep: Duration, shelf: Shelf, inbox: mpsc::Sender<Input>) {
+pub(super) fn watch_copies(
+    recordings: PathBuf,
+    keep: Keeping,
+    shelf: Shelf,
+    publisher: Arc<Publisher>,
+    inbox: mpsc::Sender<Input>,
+) {
     tokio::spawn(async move {
-        let mut every = interval(keep.clamp(Duration::from_secs(1), EXPIRE_EVERY));
+        let mut every = interval(keep.whole.clamp(Duration::from_secs(1), EXPIRE_EVERY));
         every.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !inbox.is_closed() {
             every.tick().await;
-            let (recordings, shelf) = (recordings.clone(), shelf.clone());
+            let (recordings, shelf, publisher) = (recordings.clone(), shelf.clone(), Arc::clone(&publisher));
             let expired = tokio::task::spawn_blocking(move || {
-                expire(&recordings, keep, wall_ns(), |recording| shelf.is_in_bucket(recording))
+                // A newer version that is on its way is only here.
+                let confirmed = |recording| publisher.is_settled(recording) && shelf.is_in_bucket(recording);
+                expire(&recordings, keep, wall_ns(), confirmed)
             });
             match expired.await.unwrap_or(Ok(0)) {
                 Ok(0) => {}
@@ -79,19 +90,18 @@ pub(super) fn watch_copies(recordings: PathBuf, keep: Duration, shelf: Shelf, in
     });
 }
 
-/// Removes the folders of recordings that ended at least `keep` before `now_ns`, on the wall clock, as far as the bucket
-/// has them. How many.
-fn expire(
-    recordings: &Path,
-    keep: Duration,
-    now_ns: i64,
-    in_bucket: impl Fn(RecordingId) -> bool,
-) -> io::Result<usize> {
+/// Removes the folders of recordings that ended long enough before `now_ns`, on the wall clock, as far as the bucket has
+/// confirmed all that is in them. How many.
+fn expire(recordings: &Path, keep: Keeping, now_ns: i64, confirmed: impl Fn(RecordingId) -> bool) -> io::Result<usize> {
     let mut count = 0;
     for (recording, folder) in folder::all(recordings)? {
-        let ended = folder::read_metadata(&folder).and_then(|metadata| ended_ns(&metadata.ended_at));
-        let old = ended.is_some_and(|ended| i128::from(now_ns) - ended >= keep.as_nanos().cast_signed());
-        if old && folder::is_submitted(&folder) && in_bucket(recording) {
+        let Some(metadata) = folder::read_metadata(&folder) else { continue };
+        let keep = if metadata.gapless { keep.whole } else { keep.lacking };
+        let age = ended_ns(&metadata.ended_at).map(|ended| i128::from(now_ns) - ended);
+        let old = age.is_some_and(|age| age >= keep.as_nanos().cast_signed());
+        let handed_in = folder::is_submitted(&folder) && !folder::is_repairing(&folder);
+        // Whose hash is not known yet can never be checked again.
+        if old && handed_in && !folder::is_unhashed(&folder) && confirmed(recording) {
             folder::remove_all(&folder)?;
             count += 1;
         }
@@ -146,17 +156,41 @@ mod tests {
         id
     }
 
+    const SECONDS_100: Keeping = Keeping { whole: Duration::from_secs(100), lacking: Duration::from_secs(300) };
+
+    fn left(root: &Path) -> Vec<RecordingId> {
+        folder::all(root).unwrap().into_iter().map(|(recording, _)| recording).collect()
+    }
+
     #[test]
     fn only_old_copies_that_the_bucket_has_are_removed() {
         let root = tempfile::tempdir().unwrap();
         let root = root.path();
         let (there, waiting, unknown) = (recorded(root, 1, true), recorded(root, 2, false), recorded(root, 3, true));
-        let in_bucket = |recording| recording != unknown;
-        let keep = Duration::from_secs(100);
-        assert_eq!(expire(root, keep, 159 * SECOND_NS, in_bucket).unwrap(), 0, "not old enough");
-        assert_eq!(expire(root, keep, 160 * SECOND_NS, in_bucket).unwrap(), 1);
-        let left: Vec<_> = folder::all(root).unwrap().into_iter().map(|(recording, _)| recording).collect();
+        let confirmed = |recording| recording != unknown;
+        assert_eq!(expire(root, SECONDS_100, 159 * SECOND_NS, confirmed).unwrap(), 0, "not old enough");
+        assert_eq!(expire(root, SECONDS_100, 160 * SECOND_NS, confirmed).unwrap(), 1);
+        let left = left(root);
         assert!(!left.contains(&there) && left.contains(&waiting) && left.contains(&unknown));
+    }
+
+    #[test]
+    fn copies_stay_while_a_repair_or_a_hash_is_still_to_come_and_longer_if_something_is_missing() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path();
+        let [repairing, unhashed, lacking] = [1, 2, 3].map(|n| recorded(root, n, true));
+        let folder = |recording: RecordingId| root.join(recording.to_string());
+        folder::mark_repairing(&folder(repairing)).unwrap();
+        folder::mark_unhashed(&folder(unhashed)).unwrap();
+        let mut metadata = folder::read_metadata(&folder(lacking)).unwrap();
+        metadata.gapless = false;
+        folder::write_metadata(&folder(lacking), folder::Version::FIRST, &metadata).unwrap();
+        assert_eq!(expire(root, SECONDS_100, 200 * SECOND_NS, |_| true).unwrap(), 0);
+        assert_eq!(expire(root, SECONDS_100, 360 * SECOND_NS, |_| true).unwrap(), 1);
+        assert!(!left(root).contains(&lacking));
+        folder::unmark_repairing(&folder(repairing)).unwrap();
+        folder::unmark_unhashed(&folder(unhashed)).unwrap();
+        assert_eq!(expire(root, SECONDS_100, 200 * SECOND_NS, |_| true).unwrap(), 2);
     }
 
     #[test]

@@ -21,6 +21,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::LocalDoor;
 use super::desk::HostDesk;
 use super::finish::{Finish, Made};
+use super::hashing::Hashing;
 use super::reopen::Opened;
 use super::take::GrownBytes;
 use super::writer::Written;
@@ -113,6 +114,7 @@ pub(super) struct Parts {
     /// Room for the end of a recording on a disk that is full.
     pub(super) reserve: Reserve,
     pub(super) wakeful: Wakeful,
+    pub(super) hashing: Hashing,
     pub(super) events: mpsc::Sender<HostEvent>,
     pub(super) inbox: mpsc::Sender<Input>,
 }
@@ -320,7 +322,10 @@ impl Engine {
                     outbox.send(ToParticipant::Answer { id, result });
                 });
             }
-            RecorderOutput::PublishState(state) => self.parts.endpoint.publish_state(*state),
+            RecorderOutput::PublishState(state) => {
+                self.parts.publisher.recording(state.current.is_some());
+                self.parts.endpoint.publish_state(*state);
+            }
             RecorderOutput::Finalize { recording, maps } => self.finalize(recording, maps),
             RecorderOutput::FinalizeFound { recording } => self.finalize_found(recording),
             RecorderOutput::ReopenJournal { recording } => self.reopen_journal(recording),

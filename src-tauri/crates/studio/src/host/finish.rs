@@ -9,13 +9,15 @@ use roomtone_disk::{Reserve, is_full};
 use roomtone_engine::{FinalizeFailure, Finished, HostEvent, RecorderInput, last_audio, note_end, note_maps};
 use roomtone_packets::MapStretch;
 use roomtone_protocol::metadata::Metadata;
+use roomtone_protocol::state::UploadProgress;
 use roomtone_protocol::{ErrorReport, ParticipantId, RecordingId};
 use roomtone_recorder::{BitDepth, ChannelSpec, FinalizeError, FinalizeOptions, Journal, JournalError, TakeSettings};
-use roomtone_storage::{Job, PublishEvent, Publisher};
+use roomtone_storage::{Going, Job, PublishEvent, Publisher};
 
 use super::discard::withdraw;
 use super::engine::{Engine, Input};
 use super::folder::{self, Unfinished, Version};
+use super::hashing;
 use super::shelf::duration_ms;
 use super::take::{self, Growing, Grown};
 use super::writer::Closed;
@@ -28,8 +30,7 @@ pub(super) struct Finish {
 
 /// A whole file that the upload queue does not have yet.
 pub(super) enum Made {
-    /// Its hashes are still to be computed and its metadata to be written, as this version's: that takes seconds for an
-    /// hour, and nobody who waits for the file waits for that.
+    /// Its metadata is still to be written, as this version's.
     Now(Box<roomtone_recorder::Finished>, Version),
     /// By an earlier start.
     Found(Box<Metadata>),
@@ -43,14 +44,16 @@ impl Made {
         }
     }
 
-    /// What is to be published beside it, which is in the folder then.
+    /// What is to be published beside it, which is in the folder then. A long recording's hashes come later.
     fn described(self, folder: &Path, reserve: &Reserve) -> Result<Metadata, ErrorReport> {
         let (mut finished, version) = match self {
             Self::Now(finished, version) => (finished, version),
             Self::Found(metadata) => return Ok(*metadata),
         };
         let failed = |error: io::Error| crate::data_dir::io(folder, &error);
-        finished.hash().map_err(|error| crate::data_dir::io(folder, &io::Error::other(error)))?;
+        if hashing::is_due_at_once(&finished.metadata, version) {
+            finished.hash().map_err(|error| crate::data_dir::io(folder, &io::Error::other(error)))?;
+        }
         let write = || folder::write_metadata(folder, version, &finished.metadata);
         write()
             .or_else(|error| if is_full(&error) && reserve.release()? { write() } else { Err(error) })
@@ -239,8 +242,11 @@ impl Engine {
 
     pub(super) fn published(&mut self, event: PublishEvent) {
         match event {
-            PublishEvent::Progress { recording, bytes, total } => {
-                self.tell(HostEvent::UploadProgress { recording, bytes, total });
+            PublishEvent::Progress { recording, going } => {
+                let Going { bytes, total, rate, left } = going;
+                let left_ms = left.map(|left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX));
+                let upload = UploadProgress { bytes, total, rate, left_ms };
+                self.handle(RecorderInput::GoesUp { recording, upload });
             }
             PublishEvent::Retrying { recording, error, .. } => {
                 self.handle(RecorderInput::UploadTrouble { recording, error });
@@ -250,6 +256,7 @@ impl Engine {
             PublishEvent::Published { recording, key, size, take } => {
                 let (shelf, inbox) = (self.parts.desk.shelf.clone(), self.parts.inbox.clone());
                 let folder = self.folder(recording);
+                self.parts.hashing.begin(recording);
                 tokio::spawn(async move {
                     if let Some(take) = take
                         && let Err(error) = folder::remove_before(&folder, &take)
@@ -271,6 +278,9 @@ async fn hand_in(publisher: &Publisher, folder: &Path, job: Job) -> Result<(), E
     if folder::is_submitted(folder) {
         publisher.revise(job).await.map_err(ErrorReport::from)?;
     } else {
+        if job.metadata.sha256.is_none() {
+            folder::mark_unhashed(folder).map_err(failed)?;
+        }
         publisher.submit(job).await.map_err(ErrorReport::from)?;
         folder::mark_submitted(folder).map_err(failed)?;
     }

@@ -9,6 +9,7 @@
 //! | `take.json` | its metadata, written after the file |
 //! | `take.2.wav`, `take.2.json` … | the file made anew, once somebody brought what it lacked |
 //! | `submitted` | the upload queue has the first file |
+//! | `unhashed` | that file's hashes are still to be computed |
 //! | `repairing` | the journal took something that is in no file yet |
 
 use std::fs;
@@ -99,6 +100,30 @@ fn submitted_path(folder: &Path) -> PathBuf {
     folder.join("submitted")
 }
 
+fn unhashed_path(folder: &Path) -> PathBuf {
+    folder.join("unhashed")
+}
+
+/// Remembers that the first file is handed in without its hashes.
+pub(super) fn mark_unhashed(folder: &Path) -> io::Result<()> {
+    write_whole(&SystemDisk, &unhashed_path(folder), b"")
+}
+
+/// The hashes are known, and will be in the bucket.
+pub(super) fn unmark_unhashed(folder: &Path) -> io::Result<()> {
+    remove(&unhashed_path(folder))
+}
+
+/// Whether the first file's hashes are still to be computed.
+pub(super) fn is_unhashed(folder: &Path) -> bool {
+    unhashed_path(folder).exists()
+}
+
+/// Whether the journal may hold what no file has.
+pub(super) fn is_repairing(folder: &Path) -> bool {
+    repairing_path(folder).exists()
+}
+
 /// Keeps the metadata beside its take, so that a start after a crash finds them together.
 pub(super) fn write_metadata(folder: &Path, version: Version, metadata: &Metadata) -> io::Result<()> {
     write_whole(&SystemDisk, &version.metadata(folder), &serde_json::to_vec_pretty(metadata)?)
@@ -109,7 +134,8 @@ pub(super) fn read_metadata(folder: &Path) -> Option<Metadata> {
     read_version(folder, Version::newest(folder)?)
 }
 
-fn read_version(folder: &Path, version: Version) -> Option<Metadata> {
+/// The metadata of one version; None if there is none that is whole.
+pub(super) fn read_version(folder: &Path, version: Version) -> Option<Metadata> {
     let bytes = fs::read(version.metadata(folder)).ok()?;
     serde_json::from_slice(&bytes).ok().filter(|metadata: &Metadata| metadata.schema <= SCHEMA)
 }
@@ -167,7 +193,7 @@ pub(super) fn unfinished(recordings: &Path) -> io::Result<Vec<Unfinished>> {
     let mut found = Vec::new();
     for (recording, folder) in all(recordings)? {
         let submitted = is_submitted(&folder);
-        if submitted && !repairing_path(&folder).exists() {
+        if submitted && !is_repairing(&folder) {
             continue;
         }
         if is_newer(&folder) {

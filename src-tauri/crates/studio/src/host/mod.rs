@@ -7,6 +7,7 @@ mod engine;
 mod finish;
 mod folder;
 mod going_on;
+mod hashing;
 mod reopen;
 mod room_file;
 mod shelf;
@@ -28,6 +29,7 @@ use roomtone_session::{Config, Room};
 use roomtone_storage::{Bucket, Catalog, KeyTemplate, Publisher, PublisherSettings};
 use roomtone_transport::{ParticipantEvent as DoorEvent, RecorderConfig, RecorderEndpoint};
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use crate::bucket;
 use crate::data_dir::{DataDir, Start, io};
@@ -35,6 +37,7 @@ use crate::settings::{BucketChoice, Settings};
 use crate::wakeful::Wakeful;
 use desk::HostDesk;
 use engine::{Engine, Input, Order, Parts, moment, watch_list};
+use hashing::Hashing;
 use take::Ground;
 use writer::Writer;
 
@@ -110,6 +113,7 @@ impl Host {
             key_template: template.unwrap_or_default(),
             grow: settings.upload_while_recording(),
             limit: settings.upload_limit(),
+            limit_always: settings.upload_limit_always(),
             ..PublisherSettings::default()
         };
         let uploads = data_dir.path("uploads");
@@ -170,7 +174,7 @@ impl Host {
         };
         disk::watch_disk(data_dir.root().to_owned(), reserve.clone(), inbox.clone());
         if let Some(keep) = settings.keep_local() {
-            disk::watch_copies(recordings.clone(), keep, shelf.clone(), inbox.clone());
+            disk::watch_copies(recordings.clone(), keep, shelf.clone(), Arc::clone(&publisher), inbox.clone());
         }
         let desk = HostDesk {
             writer,
@@ -184,6 +188,7 @@ impl Host {
                 _ => BitDepth::Int24,
             },
         };
+        let hashing_stops = CancellationToken::new();
         let mut engine = Engine::new(Parts {
             end: RecorderEnd::new(opened, setup, room),
             desk,
@@ -191,6 +196,7 @@ impl Host {
             run,
             endpoint: Arc::new(endpoint),
             own_relay: open.own_relay,
+            hashing: Hashing::new(recordings.clone(), Arc::clone(&publisher), hashing_stops.clone()),
             publisher,
             recordings,
             grown: ground.bytes,
@@ -201,6 +207,7 @@ impl Host {
         });
         discard::withdraw_orphans(Arc::clone(&engine.parts.publisher), data_dir.path("recordings"));
         let recovered = engine.recover().map_err(|error| io(&data_dir.path("recordings"), &error))?;
+        engine.parts.hashing.go_on().map_err(|error| io(&data_dir.path("recordings"), &error))?;
         engine.tell(HostEvent::Ready {
             room: name,
             room_id: open.room,
@@ -208,7 +215,10 @@ impl Host {
             host_invite: open.invite.to_string(),
             recovered,
         });
-        tokio::spawn(engine.run(queue, written, published));
+        tokio::spawn(async move {
+            let _stops = hashing_stops.drop_guard();
+            engine.run(queue, written, published).await;
+        });
         let peer = Peer {
             participant: start.identity.participant(),
             role: Role::Participant,

@@ -179,16 +179,16 @@ fn begin(settings: TakeSettings, before: Option<&Path>) -> Result<Take, Finalize
 
 /// Lets everything else go first.
 #[cfg(target_os = "linux")]
-fn stand_back() {
+pub(super) fn stand_back() {
     // On Linux the calling thread alone is meant.
     if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
-        tracing::debug!(%error, "a take grows with the priority of everything else");
+        tracing::debug!(%error, "a thread has the priority of everything else");
     }
 }
 
 /// Elsewhere a priority is that of the whole program, or is not asked for.
 #[cfg(not(target_os = "linux"))]
-fn stand_back() {}
+pub(super) fn stand_back() {}
 
 #[cfg(test)]
 mod tests;

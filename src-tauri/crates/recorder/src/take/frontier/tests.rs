@@ -149,4 +149,6 @@ fn nobody_knows_about_who_never_delivered() {
     let mut unmapped = Track::default().told(&[], &[], true);
     unmapped.coverage.insert(range(0, 0, 19));
     assert_eq!(unmapped.settled(), 0, "it lies somewhere");
+    assert_eq!(unmapped.frontier(250), -EDGE_FRAMES, "and is not put down as silence");
+    assert_eq!(unmapped.frontier(400), 100 * SECOND, "unless nobody ever finds out where");
 }

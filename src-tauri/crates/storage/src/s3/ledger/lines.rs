@@ -101,9 +101,12 @@ pub(super) fn file_name((store, bucket, key): (&str, &str, &str)) -> String {
 pub(in crate::s3) struct Part {
     pub(in crate::s3) size: u64,
     pub(in crate::s3) etag: String,
-    /// MD5 of its bytes, hexadecimal. Copied parts have none, nor have those in the files of earlier programs.
+    /// MD5 of its bytes, hexadecimal. Only the first part has one, and all of them in the files of earlier programs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::s3) md5: Option<String>,
+    /// SHA-256 of its bytes, hexadecimal. Copied parts have none, nor have those in the files of earlier programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::s3) sha256: Option<String>,
 }
 
 impl Part {
