@@ -20,6 +20,10 @@ pub enum Operation {
     AbortUpload,
     /// Removing an object.
     Delete,
+    /// Asking for the bucket's lifecycle rules.
+    ReadLifecycle,
+    /// Changing the bucket's lifecycle rules.
+    WriteLifecycle,
 }
 
 impl Operation {
@@ -33,6 +37,8 @@ impl Operation {
             Self::ListParts => "s3:ListMultipartUploadParts",
             Self::AbortUpload => "s3:AbortMultipartUpload",
             Self::Delete => "s3:DeleteObject",
+            Self::ReadLifecycle => "s3:GetLifecycleConfiguration",
+            Self::WriteLifecycle => "s3:PutLifecycleConfiguration",
         }
     }
 
@@ -44,6 +50,8 @@ impl Operation {
             Self::ListParts => "asking for the parts of an upload",
             Self::AbortUpload => "discarding an unfinished upload",
             Self::Delete => "deleting an object",
+            Self::ReadLifecycle => "telling the bucket's lifecycle rules",
+            Self::WriteLifecycle => "changing the bucket's lifecycle rules",
         }
     }
 }
@@ -86,6 +94,18 @@ pub enum BucketError {
         /// The key.
         key: String,
     },
+    /// The store holds the object back: object lock, a legal hold or a retention policy. A person with the right to must
+    /// lift that, or wait.
+    #[error("the storage does not let go of the object {key:?}: {detail}")]
+    Locked {
+        /// The key.
+        key: String,
+        /// The store's own words.
+        detail: String,
+    },
+    /// The store has no lifecycle rules.
+    #[error("this storage has no lifecycle rules")]
+    NoLifecycle,
     /// There is no such object.
     #[error("there is no object {key:?}")]
     NotFound {
@@ -173,6 +193,12 @@ impl BucketError {
             Self::WrongRegion(_) => "set the region in the settings to the bucket's own".to_owned(),
             Self::ClockSkew => "set the clock of this computer to the right time".to_owned(),
             Self::AlreadyExists { .. } => "choose another key, or move the object away".to_owned(),
+            Self::Locked { .. } => {
+                "wait until its time is over, or lift the lock, hold or policy in the storage's own console".to_owned()
+            }
+            Self::NoLifecycle => {
+                "nothing needs to be done: with a retention set, the host deletes what is too old by itself".to_owned()
+            }
             Self::NotFound { .. } => "refresh the list: somebody may have deleted it".to_owned(),
             Self::TooLarge { .. } => "download it through a link instead".to_owned(),
             Self::InvalidKey { .. } => "correct the prefix and the key template in the settings".to_owned(),
@@ -205,6 +231,8 @@ impl BucketError {
             | Self::ClockSkew
             | Self::AlreadyExists { .. }
             | Self::Changed { .. }
+            | Self::Locked { .. }
+            | Self::NoLifecycle
             | Self::TooLarge { .. }
             | Self::SourceChanged { .. }
             | Self::Incomplete { .. }

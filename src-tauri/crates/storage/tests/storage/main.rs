@@ -3,11 +3,14 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 
+mod catalog;
 mod discard;
 mod disk;
 mod fake;
 mod folder;
 mod growing;
+mod keys;
+mod lifecycle;
 mod publish;
 mod revise;
 mod s3;
