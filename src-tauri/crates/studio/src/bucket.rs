@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use roomtone_protocol::catalog::Reach;
 use roomtone_protocol::{ErrorReport, FileLinkKey, code};
-use roomtone_storage::{Bucket, FileLinks, FolderBucket, Prefix, S3Bucket, S3Settings};
+use roomtone_storage::{Bucket, FileLinks, FolderBucket, KeyTemplate, LifecycleRules, Prefix, S3Bucket, S3Settings};
 
 use crate::data_dir::default_data_dir;
 use crate::random;
@@ -45,6 +45,13 @@ pub(crate) async fn open(
         BucketChoice::S3 => Arc::new(S3Bucket::connect(s3_settings(settings)?, data_dir.join("parts")).await?),
     };
     Ok(ConfiguredBucket { bucket, prefix })
+}
+
+/// The rules by which the store of these settings would clear away by itself: about what is below the prefix, and below
+/// the folder in which all recordings are.
+#[must_use]
+pub fn lifecycle_rules(settings: &Settings, prefix: &Prefix, template: &KeyTemplate) -> LifecycleRules {
+    LifecycleRules::new(format!("{prefix}{}", template.folder()), settings.retention())
 }
 
 fn s3_settings(settings: &Settings) -> Result<S3Settings, ErrorReport> {

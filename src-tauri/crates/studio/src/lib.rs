@@ -22,7 +22,7 @@ mod wakeful;
 
 pub mod view;
 
-pub use bucket::{ConfiguredBucket, configured_bucket};
+pub use bucket::{ConfiguredBucket, configured_bucket, lifecycle_rules};
 pub use data_dir::{DataDir, Start, default_data_dir, remote_identity};
 pub use host::{Host, HostOptions, LocalDoor};
 pub use participant::{Participant, ParticipantOptions};

@@ -8,6 +8,7 @@ mod finish;
 mod folder;
 mod going_on;
 mod reopen;
+mod retention;
 mod room_file;
 mod shelf;
 mod take;
@@ -24,7 +25,7 @@ use roomtone_protocol::state::Role;
 use roomtone_protocol::{ErrorReport, Invite, code};
 use roomtone_recorder::BitDepth;
 use roomtone_session::{Config, Room};
-use roomtone_storage::{Catalog, KeyTemplate, Publisher, PublisherSettings};
+use roomtone_storage::{Catalog, CatalogSettings, KeyTemplate, Publisher, PublisherSettings};
 use roomtone_transport::{ParticipantEvent as DoorEvent, RecorderConfig, RecorderEndpoint};
 use tokio::sync::{mpsc, oneshot};
 
@@ -104,9 +105,10 @@ impl Host {
             settings.key_template.as_deref().map(str::parse::<KeyTemplate>).transpose().map_err(|error| {
                 ErrorReport::new(code::INVALID_SETTING, error.to_string(), "correct the key template")
             })?;
+        let template = template.unwrap_or_default();
         let publishing = PublisherSettings {
             prefix: configured.prefix.clone(),
-            key_template: template.unwrap_or_default(),
+            key_template: template.clone(),
             grow: settings.upload_while_recording(),
             limit: settings.upload_limit(),
             ..PublisherSettings::default()
@@ -115,7 +117,13 @@ impl Host {
         let (publisher, published) =
             Publisher::open(&uploads, Arc::clone(&configured.bucket), publishing).await.map_err(ErrorReport::from)?;
         let publisher = Arc::new(publisher);
-        let catalog = Arc::new(Catalog::start(Arc::clone(&configured.bucket), configured.prefix.clone()));
+        let rules = bucket::lifecycle_rules(&settings, &configured.prefix, &template);
+        let listing = CatalogSettings {
+            prefix: configured.prefix.clone(),
+            key_template: template,
+            memory: Some(data_dir.path("catalog.jsonl")),
+        };
+        let catalog = Arc::new(Catalog::start_with(Arc::clone(&configured.bucket), listing));
         let config = RecorderConfig {
             relay: open.relay.clone(),
             room: open.room,
@@ -169,6 +177,10 @@ impl Host {
         disk::watch_disk(data_dir.root().to_owned(), reserve.clone(), inbox.clone());
         if let Some(keep) = settings.keep_local() {
             disk::watch_copies(recordings.clone(), keep, shelf.clone(), inbox.clone());
+        }
+        if let Some(age) = settings.retention() {
+            let (shelf, publisher) = (shelf.clone(), Arc::clone(&publisher));
+            retention::watch_age(retention::Retention { age, rules, shelf, publisher }, inbox.clone());
         }
         let desk = HostDesk {
             writer,
