@@ -5,6 +5,7 @@ mod doctor;
 mod download;
 mod host;
 mod join;
+mod lifecycle;
 mod output;
 mod record;
 mod recordings;

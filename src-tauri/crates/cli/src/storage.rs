@@ -6,6 +6,7 @@ use roomtone_studio::configured_bucket;
 use serde::Serialize;
 
 use crate::args::{Common, Storage, StorageWhat};
+use crate::lifecycle::{self, Consent};
 use crate::output::Output;
 use crate::settings;
 
@@ -20,6 +21,16 @@ struct Line<'a> {
 pub(crate) async fn run(common: &Common, arguments: Storage, output: Output) -> Result<(), ErrorReport> {
     match arguments.what {
         StorageWhat::Test => test(common, output).await,
+        StorageWhat::Lifecycle { retention, dry_run, yes } => {
+            let consent = if dry_run {
+                Consent::DryRun
+            } else if yes {
+                Consent::Given
+            } else {
+                Consent::Asked
+            };
+            lifecycle::run(common, retention, consent, output).await
+        }
         StorageWhat::SetupNotifications { .. } => Err(ErrorReport::new(
             code::NOT_YET_SUPPORTED,
             "this version compares listings and sets up no notifications",
