@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_s3::error::{ProvideErrorMetadata as _, SdkError};
+use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
 use tokio::runtime::Runtime;
 
 /// Another client of a bucket.
@@ -91,6 +92,16 @@ impl Bucket {
         }
     }
 
+    /// Keeps every version of every object from here on.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn keep_versions(&self) -> Result<(), String> {
+        let versioning = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
+        let put = self.client.put_bucket_versioning().bucket(&self.name).versioning_configuration(versioning);
+        self.runtime.block_on(put.send()).map(drop).map_err(told)
+    }
+
     /// Puts an object.
     ///
     /// # Errors
@@ -155,8 +166,14 @@ impl Bucket {
     /// # Errors
     /// What the store says.
     pub fn keys(&self) -> Result<Vec<String>, String> {
-        let listed = self.runtime.block_on(self.client.list_objects_v2().bucket(&self.name).send()).map_err(told)?;
-        Ok(listed.contents().iter().filter_map(|object| object.key().map(str::to_owned)).collect())
+        self.runtime.block_on(async {
+            let mut pages = self.client.list_objects_v2().bucket(&self.name).into_paginator().send();
+            let mut keys = Vec::new();
+            while let Some(page) = pages.next().await {
+                keys.extend(page.map_err(told)?.contents().iter().filter_map(|object| object.key().map(str::to_owned)));
+            }
+            Ok(keys)
+        })
     }
 }
 

@@ -29,6 +29,7 @@ cargo xtask test [--long]      install what the tests need and run every check t
                                tests run thousands of times, libFuzzer looks for inputs that do harm, and people come
                                and go for eight hours
 cargo xtask bench              measure what a recording of eight people costs, in processor time, memory and waiting
+cargo xtask bench catalog      measure what a list of ten thousand recordings takes
 cargo xtask fuzz               try everything that reads foreign bytes with libFuzzer, a minute each
 
 CARGO_TARGET_DIR    where everything that is built, fetched or recorded goes (default: target)
@@ -45,7 +46,8 @@ fn main() -> ExitCode {
     let outcome = match arguments[..] {
         ["run"] => Workspace::locate().and_then(|workspace| window::run(&workspace)).map(done),
         ["run", "--headless"] => Workspace::locate().and_then(|workspace| session::run(&workspace)).map(done),
-        ["bench"] => Workspace::locate().and_then(|workspace| bench::run(&workspace)).map(done),
+        ["bench"] => Workspace::locate().and_then(|workspace| bench::run(&workspace, "session")).map(done),
+        ["bench", "catalog"] => Workspace::locate().and_then(|workspace| bench::run(&workspace, "catalog")).map(done),
         ["fuzz"] => Workspace::locate().and_then(|workspace| fuzz::run(&workspace, FUZZ_SECONDS)).map(done),
         ["test"] => Workspace::locate().map(|workspace| checks::run(&workspace, &[])),
         ["test", "--long"] => Workspace::locate().map(|workspace| checks::run(&workspace, long::VARIANTS)),
