@@ -220,10 +220,12 @@ impl Shared {
             if changed {
                 continue;
             }
-            pause = if whole { RETRY } else { (pause * 2).min(LONGEST_RETRY) };
+            if whole {
+                pause = RETRY;
+            }
             tokio::select! {
                 change = changes.next() => if change.is_none() { return },
-                () = tokio::time::sleep(pause), if !whole => {}
+                () = tokio::time::sleep(pause), if !whole => pause = (pause * 2).min(LONGEST_RETRY),
             }
         }
     }
