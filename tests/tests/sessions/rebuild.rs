@@ -107,7 +107,7 @@ fn a_long_list_comes_in_pages_and_says_what_is_wrong_with_entries() {
     expected.insert(0, "-".to_owned());
     assert_eq!(titles(&all), expected);
     let state = |at: usize| entries[at]["metadata"].as_str().unwrap();
-    assert_eq!([state(0), state(1), state(COUNT - 2), state(COUNT - 3)], ["missing", "good", "damaged", "newer"]);
+    assert_eq!([state(0), state(1), state(COUNT - 3), state(COUNT - 4)], ["missing", "good", "damaged", "newer"]);
 
     let part = stage.ask(&["recordings", &host.host_invite, "list", "--limit", "250"]).unwrap();
     let next = part["next"].as_str().unwrap();
