@@ -37,7 +37,7 @@ pub(crate) struct Common {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Task {
     /// Host a room: be its recorder.
-    Host(Host),
+    Host(Box<Host>),
     /// Join a room with a microphone, or to look on.
     Join(Join),
     /// Start, stop, pause, cancel, mark, describe or ask for a recording.
