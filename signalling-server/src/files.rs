@@ -6,27 +6,11 @@ use std::path::{Path, PathBuf};
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use axum::response::IntoResponse as _;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use roomtone_protocol::{ErrorReport, FileLinkError, FileLinkKey, code};
+use roomtone_protocol::{ErrorReport, FileLinkError, FileLinkKey, attachment, code};
 use serde::Deserialize;
 use tower_http::services::ServeFile;
 
 use crate::answer;
-
-/// Characters that a value of RFC 8187 may hold as they are.
-const ATTRIBUTE_CHARS: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'!')
-    .remove(b'#')
-    .remove(b'$')
-    .remove(b'&')
-    .remove(b'+')
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'^')
-    .remove(b'_')
-    .remove(b'`')
-    .remove(b'|')
-    .remove(b'~');
 
 /// A folder whose files the relay serves by signed link.
 #[derive(Debug, Clone)]
@@ -125,12 +109,7 @@ async fn serve_file(path: &Path, request: Request<Body>) -> io::Result<Response<
 }
 
 fn file_headers(key: &str) -> HeaderMap {
-    let name = key.rsplit('/').next().unwrap_or(key);
-    let ascii: String = name.chars().map(|c| if is_plain_ascii(c) { c } else { '_' }).collect();
-    let encoded = utf8_percent_encode(name, ATTRIBUTE_CHARS);
-    // RFC 6266: programs that know `filename*` take it, the others the first.
-    let disposition = format!("attachment; filename=\"{ascii}\"; filename*=UTF-8''{encoded}");
-    let disposition = HeaderValue::from_str(&disposition).expect("both forms of the name are ASCII");
+    let disposition = HeaderValue::from_str(&attachment(key)).expect("both forms of the name are ASCII");
     HeaderMap::from_iter([
         (header::CONTENT_DISPOSITION, disposition),
         (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
@@ -139,10 +118,6 @@ fn file_headers(key: &str) -> HeaderMap {
         (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
         (header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache")),
     ])
-}
-
-fn is_plain_ascii(c: char) -> bool {
-    c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '%') || c == ' '
 }
 
 fn refused(error: FileLinkError) -> ErrorReport {

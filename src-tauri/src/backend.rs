@@ -37,6 +37,8 @@ pub(crate) trait Backend: Send + Sync {
     fn set_muted(&self, muted: bool) -> Request<'_, ()>;
     /// A link to a recording, by its id or by the key of an object.
     fn link(&self, recording: String) -> Request<'_, Link>;
+    /// Shows a page more of the recordings.
+    fn more_recordings(&self) -> Request<'_, ()>;
     /// Leaves the room, finishes what must be finished, and ends.
     fn shutdown(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 }
@@ -132,6 +134,10 @@ pub(crate) mod fake {
         fn link(&self, recording: String) -> Request<'_, Link> {
             let link = self.link.lock().unwrap().clone();
             self.note(format!("link {recording}"), Link { link, expires_at: "2026-11-21T08:00:00Z".into() })
+        }
+
+        fn more_recordings(&self) -> Request<'_, ()> {
+            self.note("more_recordings".into(), ())
         }
 
         fn shutdown(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {

@@ -20,6 +20,7 @@ pub(crate) fn register<R: Runtime>(builder: Builder<R>) -> Builder<R> {
         set_muted,
         recording_link,
         open_recording,
+        more_recordings,
     ])
 }
 
@@ -71,6 +72,11 @@ async fn set_muted(studio: State<'_, Shared>, muted: bool) -> Result<(), ErrorRe
 #[tauri::command]
 async fn recording_link(studio: State<'_, Shared>, recording: String) -> Result<Link, ErrorReport> {
     studio.link(recording).await
+}
+
+#[tauri::command]
+async fn more_recordings(studio: State<'_, Shared>) -> Result<(), ErrorReport> {
+    studio.more_recordings().await
 }
 
 /// The window never says which address to open: it is the studio's own link.
@@ -135,6 +141,7 @@ mod tests {
             ("stop_recording", json!({}), "stop"),
             ("set_name", json!({"name": "<b>Ada</b>"}), r#"set_name Some("<b>Ada</b>")"#),
             ("set_muted", json!({"muted": true}), "set_muted true"),
+            ("more_recordings", json!({}), "more_recordings"),
             ("leave", json!({}), "leave"),
         ];
         for (command, arguments, request) in cases {

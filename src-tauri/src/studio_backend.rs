@@ -71,6 +71,10 @@ impl Backend for Studio {
         Box::pin(Self::link(self, recording))
     }
 
+    fn more_recordings(&self) -> Request<'_, ()> {
+        Box::pin(Self::more_recordings(self))
+    }
+
     fn shutdown(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(Self::shutdown(self))
     }

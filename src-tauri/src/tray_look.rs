@@ -109,6 +109,8 @@ mod tests {
             recordings: vec![],
             microphone: None,
             safe_to_quit: true,
+            recordings_total: 0,
+            more_recordings: None,
         };
         View { phase: Phase::Room, room: Some(room), error: None }
     }

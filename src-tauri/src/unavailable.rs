@@ -69,6 +69,10 @@ impl Backend for Unavailable {
         self.refuse()
     }
 
+    fn more_recordings(&self) -> Request<'_, ()> {
+        self.refuse()
+    }
+
     fn shutdown(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(ready(()))
     }

@@ -6,8 +6,9 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_s3::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_s3::types::{
-    CompletedMultipartUpload, CompletedPart, Event, FilterRule, FilterRuleName, NotificationConfiguration,
-    NotificationConfigurationFilter, QueueConfiguration, S3KeyFilter, TopicConfiguration,
+    BucketVersioningStatus, CompletedMultipartUpload, CompletedPart, Event, FilterRule, FilterRuleName,
+    NotificationConfiguration, NotificationConfigurationFilter, QueueConfiguration, S3KeyFilter, TopicConfiguration,
+    VersioningConfiguration,
 };
 use tokio::runtime::Runtime;
 
@@ -93,6 +94,16 @@ impl Bucket {
             Err(error) if error.is_bucket_already_owned_by_you() => Ok(()),
             Err(error) => Err(told(error)),
         }
+    }
+
+    /// Keeps every version of every object from here on.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn keep_versions(&self) -> Result<(), String> {
+        let versioning = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
+        let put = self.client.put_bucket_versioning().bucket(&self.name).versioning_configuration(versioning);
+        self.runtime.block_on(put.send()).map(drop).map_err(told)
     }
 
     /// Puts an object.
@@ -221,8 +232,14 @@ impl Bucket {
     /// # Errors
     /// What the store says.
     pub fn keys(&self) -> Result<Vec<String>, String> {
-        let listed = self.runtime.block_on(self.client.list_objects_v2().bucket(&self.name).send()).map_err(told)?;
-        Ok(listed.contents().iter().filter_map(|object| object.key().map(str::to_owned)).collect())
+        self.runtime.block_on(async {
+            let mut pages = self.client.list_objects_v2().bucket(&self.name).into_paginator().send();
+            let mut keys = Vec::new();
+            while let Some(page) = pages.next().await {
+                keys.extend(page.map_err(told)?.contents().iter().filter_map(|object| object.key().map(str::to_owned)));
+            }
+            Ok(keys)
+        })
     }
 }
 

@@ -53,6 +53,7 @@ const entry = (more: Partial<CatalogEntry>): CatalogEntry => ({
   gapless: true,
   state: "ready",
   reach: "everyone",
+  metadata: "good",
   ...more,
 });
 
@@ -63,6 +64,15 @@ const entries: CatalogEntry[] = [
   entry({ recording: null, key: "recordings/tuesday_jingle.wav", duration_ms: null, channels: null, gapless: null, size: 1_900_000, started_at: "2026-11-02T18:20:00Z" }),
 ];
 
+const many: CatalogEntry[] = Array.from({ length: 100 }, (_, n) =>
+  entry({
+    recording: n.toString(16).padStart(32, "0"),
+    title: `Interview ${10_000 - n}`,
+    started_at: new Date(Date.UTC(2026, 10, 17, 9) - n * 18_000_000).toISOString(),
+    metadata: n === 2 ? "damaged" : "good",
+  }),
+);
+
 function room(more: Partial<RoomView> = {}, recording = false): RoomView {
   return {
     me: id("a"),
@@ -72,6 +82,8 @@ function room(more: Partial<RoomView> = {}, recording = false): RoomView {
     microphone: "Scarlett 2i2 USB",
     safe_to_quit: true,
     recordings: entries,
+    recordings_total: entries.length,
+    more_recordings: null,
     state: {
       epoch: 1,
       sequence: 9,
@@ -100,6 +112,7 @@ const views: Record<string, View> = {
   room: { phase: "room", room: room(), error: null },
   recording: { phase: "room", room: room({}, true), error: null },
   guest: { phase: "room", room: room({ me: id("b"), hosting: false, recorder: "unreachable", safe_to_quit: false }), error: null },
+  many: { phase: "room", room: room({ recordings: many, recordings_total: 10_000, more_recordings: "behind" }), error: null },
   empty: { phase: "room", room: { ...room(), recordings: [] }, error: null },
 };
 
@@ -123,6 +136,7 @@ const backend: Backend = {
   setMuted: done,
   recordingLink: async () => ({ link: "http://192.168.1.20:41233/files/recordings/tuesday.wav?expires=1", expires_at: "2026-11-18T11:15:00Z" }),
   openRecording: done,
+  moreRecordings: done,
 };
 
 const studio = new Studio(backend);

@@ -236,6 +236,21 @@ describe("recordings", () => {
     expect(backend.openRecording).toHaveBeenCalledWith("x/b.wav");
   });
 
+  it("come a page at a time, and say how many there are", async () => {
+    const { backend, show } = await open(inRoom({ recordings: [entry()], recordings_total: 12_345, more_recordings: "behind" }));
+    expect(screen.getByText("1 of 12,345")).toBeTruthy();
+    await fireEvent.click(screen.getByRole("button", { name: "Show older ones" }));
+    expect(backend.moreRecordings).toHaveBeenCalledOnce();
+    await show(inRoom({ recordings: [entry(), entry({ recording: id("2") })] }));
+    expect(screen.getAllByTestId("recording")).toHaveLength(2);
+    expect(screen.queryByTestId("more-recordings")).toBeNull();
+  });
+
+  it("say what is wrong with what is known about them", async () => {
+    await open(inRoom({ recordings: [entry({ metadata: "damaged" })] }));
+    expect(screen.getByTestId("metadata-trouble").textContent).toContain("damaged");
+  });
+
   it("cannot be fetched before they are up", async () => {
     await open(inRoom({ recordings: [entry({ state: "uploading" })], state: state({ finalizing: [status({ recording: id("2"), state: "finalizing" })] }) }));
     expect(screen.getAllByTestId("recording-state").map((each) => each.textContent)).toEqual(["Finalizing", "Uploading"]);

@@ -9,7 +9,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::{CatalogEntry, Link};
+use crate::catalog::{CatalogEntry, CatalogPage, Deletion, Link};
 use crate::state::{RecordingStatus, Role, RoomState};
 use crate::{
     ClockNs, CommandId, ErrorReport, IndexRange, ParticipantId, PublicKey, RecordingId, RoomId, SampleIndex,
@@ -21,6 +21,10 @@ pub const VERSION: u32 = 1;
 
 /// Longest message either way, in bytes; what browsers and SCTP stacks agree on without negotiation (RFC 8841).
 pub const MAX_MESSAGE_BYTES: usize = 64 * 1024;
+
+/// Entries in a page of the list where nobody says otherwise, and the most there are in one: what a person looks through before
+/// they search, and at some 400 bytes each well below [`MAX_MESSAGE_BYTES`].
+pub const PAGE_ENTRIES: u32 = 100;
 
 /// Longest name of a person, in characters.
 pub const MAX_NAME_CHARS: usize = 80;
@@ -282,8 +286,28 @@ pub enum Command {
     },
     /// End the room for everybody.
     CloseRoom,
-    /// The list of recordings.
-    Recordings,
+    /// The list of recordings, newest first, a page at a time.
+    Recordings {
+        /// [`CatalogPage::next`] of the page before; None for the newest.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<String>,
+        /// Entries wanted at most; None is [`PAGE_ENTRIES`]. A page may be shorter.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        limit: Option<u32>,
+    },
+    /// One recording and a piece of its metadata, as it is in the bucket.
+    Show {
+        /// Its id, or the key of an object.
+        recording: String,
+        /// Where the piece begins, in bytes: 0, or [`MetadataPiece::next`].
+        #[serde(default)]
+        from: u64,
+    },
+    /// What would go if a recording were deleted. Nothing is.
+    DeletionPlan {
+        /// Its id, or the key of an object.
+        recording: String,
+    },
     /// A link to a recording.
     Link {
         /// Its id, or the key of an object.
@@ -303,6 +327,18 @@ pub enum Command {
         /// The title.
         title: String,
     },
+}
+
+/// Part of a metadata JSON, which may be longer than any message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MetadataPiece {
+    /// The text.
+    pub text: String,
+    /// Tells versions apart: pieces with different ones do not fit together.
+    pub version: String,
+    /// Where the next piece begins; None: this was the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<u64>,
 }
 
 /// What the recorder says to a request that it carried out.
@@ -325,11 +361,18 @@ pub enum Answer {
         /// Where the file lies on the host's disk.
         path: Option<String>,
     },
-    /// The list.
-    Recordings {
-        /// What the asking person may see, newest first.
-        entries: Vec<CatalogEntry>,
+    /// A part of the list: what the asking person may see.
+    Recordings(CatalogPage),
+    /// A recording.
+    Shown {
+        /// Its entry in the list.
+        entry: Box<CatalogEntry>,
+        /// A piece of its metadata; None where there is none that can be understood.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        metadata: Option<MetadataPiece>,
     },
+    /// What is, or would be, deleted.
+    Deletion(Box<Deletion>),
     /// A link.
     Link(Link),
 }
@@ -415,11 +458,9 @@ pub enum ToParticipant {
         /// Done, or why not.
         result: Result<Answer, ErrorReport>,
     },
-    /// The list of recordings changed: here is the new one, as far as the receiver may see it.
-    Recordings {
-        /// Newest first.
-        entries: Vec<CatalogEntry>,
-    },
+    /// The list of recordings changed: here is its newest page, as far as the receiver may see it. Pages behind it may have
+    /// changed as well.
+    Recordings(CatalogPage),
     /// The room is over.
     RoomClosed,
 }

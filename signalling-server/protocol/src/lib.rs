@@ -8,6 +8,7 @@
 //! Nothing here performs I/O, reads a clock or draws random numbers.
 //! The TypeScript types of the window are generated from these by `cargo test -p roomtone-protocol`.
 
+mod attachment;
 mod error;
 mod file_link;
 mod identity;
@@ -21,6 +22,7 @@ pub mod metadata;
 pub mod signal;
 pub mod state;
 
+pub use attachment::attachment;
 pub use error::{ErrorReport, code};
 pub use file_link::{FileLinkError, FileLinkKey};
 pub use identity::{Identity, PublicKey, Signature, SignatureMismatch};

@@ -28,6 +28,7 @@ mod own_microphone;
 mod pausing;
 mod progressive;
 mod quality;
+mod rebuild;
 mod record_while_recording;
 mod relay_restart;
 mod restart;

@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: what recording costs, next to the least that it could.
+//! `cargo xtask bench`: what recording costs, and what long lists do, next to the least that they could.
 
 use std::path::PathBuf;
 
@@ -11,6 +11,13 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
     let weed = prepared(workspace)?;
     let bench = &["bench", "--locked", "--bench", "session"];
     step::run("bench", workspace.cargo(bench).env("ROOMTONE_WEED", weed), ADVICE)
+}
+
+/// The same for long lists.
+pub(crate) fn catalog(workspace: &Workspace) -> Result<(), Failure> {
+    let weed = prepared(workspace)?;
+    let bench = &["bench", "--locked", "--bench", "catalog"];
+    step::run("bench catalog", workspace.cargo(bench).env("ROOMTONE_WEED", weed), ADVICE)
 }
 
 /// The same for storage, next to what the AWS command line takes.

@@ -30,6 +30,7 @@ cargo xtask test [--long]      install what the tests need and run every check t
                                and go for eight hours
 cargo xtask bench              measure what a recording of eight people costs, in processor time, memory and waiting
 cargo xtask bench storage      measure how long people wait for the bucket, and what uploads cost
+cargo xtask bench catalog      measure what a list of ten thousand recordings takes
 cargo xtask fuzz               try everything that reads foreign bytes with libFuzzer, a minute each
 
 CARGO_TARGET_DIR    where everything that is built, fetched or recorded goes (default: target)
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         ["run"] => Workspace::locate().and_then(|workspace| window::run(&workspace)).map(done),
         ["run", "--headless"] => Workspace::locate().and_then(|workspace| session::run(&workspace)).map(done),
         ["bench", "storage"] => Workspace::locate().and_then(|workspace| bench::storage(&workspace)).map(done),
+        ["bench", "catalog"] => Workspace::locate().and_then(|workspace| bench::catalog(&workspace)).map(done),
         ["bench"] => Workspace::locate().and_then(|workspace| bench::run(&workspace)).map(done),
         ["fuzz"] => Workspace::locate().and_then(|workspace| fuzz::run(&workspace, FUZZ_SECONDS)).map(done),
         ["test"] => Workspace::locate().map(|workspace| checks::run(&workspace, &[])),

@@ -29,9 +29,17 @@ recorder: Connection,
  */
 state: RoomState | null, 
 /**
- * Newest first.
+ * Newest first: as many as were asked for.
  */
 recordings: Array<CatalogEntry>, 
+/**
+ * How many there are.
+ */
+recordings_total: number, 
+/**
+ * Names the place after the last one; None: nothing comes after it.
+ */
+more_recordings: string | null, 
 /**
  * The microphone's name; None without one.
  */

@@ -18,6 +18,7 @@ it("names commands and arguments as the shell does", async () => {
   await desktop.setMuted(true);
   await desktop.recordingLink("a.wav");
   await desktop.openRecording("a.wav");
+  await desktop.moreRecordings();
   await desktop.leave();
   await desktop.view();
   expect(invoke.mock.calls).toEqual([
@@ -29,6 +30,7 @@ it("names commands and arguments as the shell does", async () => {
     ["set_muted", { muted: true }],
     ["recording_link", { recording: "a.wav" }],
     ["open_recording", { recording: "a.wav" }],
+    ["more_recordings"],
     ["leave"],
     ["view"],
   ]);

@@ -35,6 +35,8 @@ export interface Backend {
   recordingLink(recording: string): Promise<Link>;
   /** Opens a fresh link with whatever the system uses for the web. */
   openRecording(recording: string): Promise<void>;
+  /** Adds a page to the list of recordings. */
+  moreRecordings(): Promise<void>;
 }
 
 /** The studio behind the desktop shell. */
@@ -54,4 +56,5 @@ export const desktop: Backend = {
   setMuted: (muted) => invoke("set_muted", { muted }),
   recordingLink: (recording) => invoke("recording_link", { recording }),
   openRecording: (recording) => invoke("open_recording", { recording }),
+  moreRecordings: () => invoke("more_recordings"),
 };

@@ -1,4 +1,5 @@
 import type { CatalogEntry } from "../bindings/CatalogEntry";
+import type { MetadataState } from "../bindings/MetadataState";
 import type { RecordingStatus } from "../bindings/RecordingStatus";
 import type { RoomState } from "../bindings/RoomState";
 import { timeLeft } from "./format";
@@ -22,7 +23,14 @@ export interface Line {
   /** Whose audio the file still waits for, by name. */
   waitingFor: string[];
   hostOnly: boolean;
+  /** What is wrong with what is known about it, for people. */
+  trouble: string | null;
 }
+
+const troubles: Partial<Record<MetadataState, string>> = {
+  damaged: "What was written down about this recording is damaged.",
+  newer: "A newer Roomtone wrote this recording. Update to see more of it.",
+};
 
 /** Newest first: what is still being finished stands above what the list has. What was discarded is in neither. */
 export function lines(entries: readonly CatalogEntry[], state: RoomState | null): Line[] {
@@ -56,6 +64,7 @@ function fromEntry(entry: CatalogEntry, status: RecordingStatus | undefined): Li
     progress: entry.state === "uploading" ? progress(status) : null,
     waitingFor: [],
     hostOnly: entry.reach === "host_only",
+    trouble: troubles[entry.metadata] ?? null,
   };
 }
 
@@ -76,6 +85,7 @@ function fromStatus(status: RecordingStatus, room: RoomState | null): Line {
     progress: state === "uploading" ? progress(status) : null,
     waitingFor: names(status.waiting?.people ?? [], room),
     hostOnly: false,
+    trouble: null,
   };
 }
 

@@ -10,7 +10,7 @@ import { isSpeech, SPEAKING_HOLD_MS } from "./level";
 const LEVELS_STALE_MS = 1500;
 
 /** What can be under way at the same time. Start and stop are one: what one answers decides about the other. */
-export type Request = "enter" | "leave" | "record" | "name" | "mute";
+export type Request = "enter" | "leave" | "record" | "name" | "mute" | "list";
 
 /** What the window shows, kept up to date, and what it asks of the studio. */
 export class Studio {
@@ -105,6 +105,10 @@ export class Studio {
 
   setMuted(muted: boolean): Promise<boolean> {
     return this.#ask("mute", () => this.backend.setMuted(muted));
+  }
+
+  moreRecordings(): Promise<boolean> {
+    return this.#ask("list", () => this.backend.moreRecordings());
   }
 
   #show(view: View): void {

@@ -54,6 +54,7 @@ export function entry(more: Partial<CatalogEntry> = {}): CatalogEntry {
     gapless: true,
     state: "ready",
     reach: "everyone",
+    metadata: "good",
     ...more,
   };
 }
@@ -82,6 +83,8 @@ export function room(more: Partial<RoomView> = {}): RoomView {
     recorder: "connected",
     state: state(),
     recordings: [],
+    recordings_total: more.recordings?.length ?? 0,
+    more_recordings: null,
     microphone: "Built-in",
     safe_to_quit: true,
     ...more,
@@ -118,4 +121,5 @@ export class FakeBackend implements Backend {
     expires_at: "2026-11-21T09:00:00Z",
   }));
   openRecording = vi.fn<Backend["openRecording"]>(async () => {});
+  moreRecordings = vi.fn<Backend["moreRecordings"]>(async () => {});
 }

@@ -38,7 +38,7 @@ pub(crate) struct Common {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Task {
     /// Host a room: be its recorder.
-    Host(Host),
+    Host(Box<Host>),
     /// Join a room with a microphone, or to look on.
     Join(Join),
     /// Start, stop, pause, cancel, mark, describe or ask for a recording.
@@ -103,6 +103,9 @@ pub(crate) struct Host {
     /// How long local copies stay that the bucket has confirmed, or `forever`.
     #[arg(long, value_name = "TIME", value_parser = keep_local)]
     pub(crate) keep_local: Option<KeepLocal>,
+    /// How old recordings in the bucket may get; then they are deleted.
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) retention: Option<Duration>,
     /// Whether recordings go up to S3 while they are recorded; `false` for metered links.
     #[arg(long, value_name = "BOOL")]
     pub(crate) upload_while_recording: Option<bool>,
@@ -250,7 +253,14 @@ pub(crate) struct Recordings {
 #[derive(Debug, Subcommand)]
 pub(crate) enum RecordingsWhat {
     /// Everything that may be seen with this invite, newest first.
-    List,
+    List {
+        /// No more than so many.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        limit: Option<u32>,
+        /// Go on behind the place that an earlier list named as `next`.
+        #[arg(long, value_name = "PLACE")]
+        after: Option<String>,
+    },
     /// One recording.
     Show {
         /// Its id, or the key of an object.
@@ -260,7 +270,7 @@ pub(crate) enum RecordingsWhat {
     Link {
         /// Its id, or the key of an object.
         id: String,
-        /// How long it works.
+        /// How long it works: from a second to seven days.
         #[arg(long, value_name = "TIME", value_parser = duration, default_value = "1h")]
         ttl: Duration,
     },
@@ -287,6 +297,13 @@ pub(crate) enum RecordingsWhat {
         /// The title.
         title: String,
     },
+    /// Write down what there is to say about it; an empty text takes that away.
+    Notes {
+        /// Its id.
+        id: RecordingId,
+        /// What there is to say.
+        text: String,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -299,6 +316,18 @@ pub(crate) struct Storage {
 pub(crate) enum StorageWhat {
     /// Write, read, list and delete a probe object.
     Test,
+    /// Let the bucket clear away by itself: recordings that are too old, and uploads that nobody will finish.
+    Lifecycle {
+        /// How old recordings may get; without it what the settings say, and where they say nothing, no rule deletes them.
+        #[arg(long, value_name = "TIME", value_parser = duration)]
+        retention: Option<Duration>,
+        /// Only say what would change.
+        #[arg(long)]
+        dry_run: bool,
+        /// Yes, change it.
+        #[arg(long)]
+        yes: bool,
+    },
     /// Let the bucket tell when it changes.
     SetupNotifications {
         /// Only say what would be done.

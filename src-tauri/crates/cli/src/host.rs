@@ -132,6 +132,9 @@ fn text(event: &HostEvent) -> Option<String> {
         }
         HostEvent::Problem { error } => format!("trouble: {error}"),
         HostEvent::RoomClosed => "the room is closed".to_owned(),
+        HostEvent::RecordingsExpired { keys } => {
+            format!("too old, and deleted from the bucket: {}", keys.join(", "))
+        }
         HostEvent::RecordingsChanged => return None,
     })
 }

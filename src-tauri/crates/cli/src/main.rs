@@ -5,6 +5,7 @@ mod doctor;
 mod download;
 mod host;
 mod join;
+mod lifecycle;
 mod output;
 mod record;
 mod recordings;
@@ -47,7 +48,7 @@ fn main() -> ExitCode {
 async fn run(arguments: Arguments, output: Output) -> Result<(), roomtone_protocol::ErrorReport> {
     let common = &arguments.common;
     match arguments.task {
-        Task::Host(options) => host::run(common, options, output).await,
+        Task::Host(options) => host::run(common, *options, output).await,
         Task::Join(options) => join::run(common, options, output).await,
         Task::Record(options) => record::run(common.data_dir.as_deref(), options, output).await,
         Task::Room(options) => room::run(options, output).await,

@@ -34,6 +34,7 @@ pub(crate) fn of_host(common: &Common, host: &Host) -> Result<Settings, ErrorRep
         stop_wait_s: host.stop_wait.as_ref().map(Duration::as_secs),
         time_limit_s: host.time_limit.as_ref().map(Duration::as_secs),
         keep_local_s: host.keep_local,
+        retention_s: host.retention.as_ref().map(Duration::as_secs),
         upload_while_recording: host.upload_while_recording,
         upload_limit_kbps: host.upload_limit_kbps,
         upload_limit_always: host.upload_limit_always,

@@ -6,6 +6,7 @@ use roomtone_studio::{configured_bucket, set_up_notifications};
 use serde::Serialize;
 
 use crate::args::{Common, Storage, StorageWhat};
+use crate::lifecycle::{self, Consent};
 use crate::output::Output;
 use crate::settings;
 
@@ -21,6 +22,16 @@ pub(crate) async fn run(common: &Common, arguments: Storage, output: Output) -> 
     match arguments.what {
         StorageWhat::Test => test(common, output).await,
         StorageWhat::SetupNotifications { dry_run } => set_up(common, dry_run, output).await,
+        StorageWhat::Lifecycle { retention, dry_run, yes } => {
+            let consent = if dry_run {
+                Consent::DryRun
+            } else if yes {
+                Consent::Given
+            } else {
+                Consent::Asked
+            };
+            lifecycle::run(common, retention, consent, output).await
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use roomtone_protocol::catalog::CatalogEntry;
+use roomtone_protocol::catalog::CatalogPage;
 pub use roomtone_protocol::channel::AlarmKind;
 use roomtone_protocol::metadata::GapCause;
 use roomtone_protocol::state::{RecordingState, RoomState, UploadProgress, Waiting};
@@ -75,6 +75,11 @@ pub enum HostEvent {
     },
     /// The list of recordings changed.
     RecordingsChanged,
+    /// These recordings were older than they may get, and are deleted from the bucket.
+    RecordingsExpired {
+        /// Their keys.
+        keys: Vec<String>,
+    },
     /// Something is wrong with somebody's microphone, or no longer.
     Alarm {
         /// What.
@@ -215,9 +220,9 @@ pub enum ParticipantEvent {
     HostReachable,
     /// The list of recordings changed.
     RecordingsChanged {
-        /// The list; not part of the line.
+        /// The newest part of the list; not part of the line. Parts behind it may have changed as well.
         #[serde(skip)]
-        entries: Vec<CatalogEntry>,
+        newest: CatalogPage,
     },
     /// Another microphone is in use.
     #[serde(skip)]

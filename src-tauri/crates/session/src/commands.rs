@@ -72,7 +72,9 @@ impl Room {
             Command::SetMuted { muted } => self.set_muted(caller, muted)?,
             Command::CloseRoom => self.close(now, caller)?,
             Command::Outcome { .. }
-            | Command::Recordings
+            | Command::Recordings { .. }
+            | Command::Show { .. }
+            | Command::DeletionPlan { .. }
             | Command::Link { .. }
             | Command::Delete { .. }
             | Command::Rename { .. } => return Err(failures::not_the_rooms_own()),

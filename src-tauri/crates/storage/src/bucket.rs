@@ -10,14 +10,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt as _};
 use futures_util::stream::{self, BoxStream, StreamExt as _};
-use roomtone_protocol::catalog::{Link, Reach};
+use roomtone_protocol::catalog::{Kept, Link, Reach};
 use roomtone_protocol::metadata::Parts;
 use roomtone_protocol::{ErrorReport, RecordingId};
 use time::OffsetDateTime;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
 
-use crate::{BucketError, ChangeReport, ChangeSource};
+use crate::{BucketError, ChangeReport, ChangeSource, LifecycleReport, LifecycleRules};
 
 /// One object, as a listing tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -236,7 +236,26 @@ pub trait Bucket: Send + Sync + 'static {
     /// Removes an object. One that is not there is no error.
     fn delete<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<(), BucketError>>;
 
-    /// A link to the object that works for `lifetime` from `now` (UTC). Whether the object exists is not asked.
+    /// What the store keeps of an object that is deleted.
+    fn kept_of_deleted(&self) -> BoxFuture<'_, Kept> {
+        std::future::ready(Kept::Nothing).boxed()
+    }
+
+    /// Compares the store's own rules for clearing away with those that are wanted, and brings them together if told to
+    /// `apply`. Rules of others stay as they are.
+    ///
+    /// # Errors
+    /// [`BucketError::NoLifecycle`] where the store has no such rules, and whatever it says.
+    fn lifecycle<'a>(
+        &'a self,
+        wanted: &'a LifecycleRules,
+        apply: bool,
+    ) -> BoxFuture<'a, Result<LifecycleReport, BucketError>> {
+        let _nothing_to_compare = (wanted, apply);
+        std::future::ready(Err(BucketError::NoLifecycle)).boxed()
+    }
+
+    /// A link to the object that works for `lifetime` from `now` (UTC), from a second to seven days. Whether the object exists is not asked.
     fn link<'a>(
         &'a self,
         key: &'a str,
@@ -270,6 +289,17 @@ pub trait Bucket: Send + Sync + 'static {
     /// An item whenever something under `prefix` may have appeared, changed or gone away: list again. The first item
     /// comes at once, so that nothing is missed between a listing and the start of the watch. Never ends by itself.
     fn changes(self: Arc<Self>, prefix: String) -> BoxStream<'static, ()>;
+}
+
+/// Signed links cannot last longer (AWS Signature Version 4), and what cannot is the same for every bucket.
+const LONGEST_LINK: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Whether a link can be made for this long.
+pub(crate) fn check_lifetime(lifetime: Duration) -> Result<(), BucketError> {
+    if (Duration::from_secs(1)..=LONGEST_LINK).contains(&lifetime) {
+        return Ok(());
+    }
+    Err(BucketError::InvalidLifetime(format!("{} seconds", lifetime.as_secs())))
 }
 
 pub(crate) fn link(address: String, expires: OffsetDateTime) -> Result<Link, BucketError> {

@@ -1,28 +1,55 @@
 //! The list of what is in the bucket, renewed whenever the bucket changes.
+//!
+//! A listing says at once what there is; the metadata of each recording is read once per version, newest first, and
+//! remembered over restarts. What this program changes itself is looked at alone.
 
+mod cache;
+mod edit;
 mod enrich;
+mod objects;
+mod page;
+mod read;
+mod remove;
 mod visible;
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
-use roomtone_protocol::catalog::{CatalogEntry, EntryState};
-use roomtone_protocol::metadata::SCHEMA;
-use roomtone_protocol::{ErrorReport, RoomId};
+use futures_util::{FutureExt as _, StreamExt as _};
+use roomtone_protocol::catalog::CatalogEntry;
+use roomtone_protocol::{ErrorReport, RecordingId, RoomId};
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-pub use self::visible::visible_to;
+pub use self::edit::Edit;
+pub use self::page::{Cursor, CursorError, page};
+pub use self::remove::Removal;
+pub use self::visible::Viewer;
 
-use self::enrich::{Cache, Enrichment, LARGEST_METADATA};
-use crate::key::{is_audio_key, metadata_key};
-use crate::{Bucket, BucketError, ObjectInfo, Prefix, PutMode};
+use self::objects::{Objects, Version};
+use crate::key::{is_recording_key, metadata_key};
+use crate::off_thread::off_thread;
+use crate::{Bucket, BucketError, KeyTemplate, Prefix};
 
-/// How long to wait before a listing that failed, or that lacks metadata, is tried again.
+/// How long to wait before a listing that failed, or that lacks metadata, is tried again; twice as long after every further
+/// failure.
 const RETRY: Duration = Duration::from_secs(5);
+
+/// The longest such pause: who lacks a permission is not asked ten thousand times every few seconds.
+const LONGEST_RETRY: Duration = Duration::from_secs(300);
+
+/// Metadata objects that are read before a listing counts as taken over: what people see first.
+const FIRST: usize = 100;
+
+/// Metadata objects after which the list is published again while there are more to read.
+const BATCH: usize = 500;
+
+/// How often what is remembered is brought up to date on the disk, where it changed. What is lost is read again.
+const SAVE_EVERY: Duration = Duration::from_secs(3);
 
 /// One audio object of the bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,15 +62,19 @@ pub struct Listed {
     pub name: String,
     /// What it is sorted by: the start, or when the object was last changed.
     pub at: OffsetDateTime,
+    /// When the object was last changed, by the store's clock.
+    pub modified: OffsetDateTime,
 }
 
-/// What is to change in a recording's metadata: None leaves a text, `Some(None)` takes it away.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Edit {
-    /// The title.
-    pub title: Option<Option<String>>,
-    /// The notes.
-    pub notes: Option<Option<String>>,
+/// Whose objects the catalogue lists, and where it remembers them.
+#[derive(Debug, Clone, Default)]
+pub struct CatalogSettings {
+    /// What every key begins with.
+    pub prefix: Prefix,
+    /// How recordings are named below it: tells their times before any metadata is read.
+    pub key_template: KeyTemplate,
+    /// A file of this computer in which the list is kept over restarts; None keeps nothing.
+    pub memory: Option<PathBuf>,
 }
 
 /// Every audio object under a prefix, newest first. Follows the bucket until it is dropped.
@@ -55,16 +86,20 @@ pub struct Catalog {
 
 struct Shared {
     bucket: Arc<dyn Bucket>,
-    prefix: Prefix,
+    settings: CatalogSettings,
     /// Held while the bucket is listed: two listings at once could overtake each other.
-    cache: tokio::sync::Mutex<Cache>,
+    objects: tokio::sync::Mutex<Objects>,
     entries: watch::Sender<Arc<Vec<Listed>>>,
+    /// A listing of this run was taken over.
+    listed: AtomicBool,
+    /// Something is to be remembered.
+    news: AtomicBool,
     problem: Mutex<Option<ErrorReport>>,
 }
 
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shared").field("prefix", &self.prefix).finish_non_exhaustive()
+        f.debug_struct("Shared").field("settings", &self.settings).finish_non_exhaustive()
     }
 }
 
@@ -72,16 +107,28 @@ impl Catalog {
     /// Begins to list and to follow the bucket. The list is empty until the first listing has arrived.
     #[must_use]
     pub fn start(bucket: Arc<dyn Bucket>, prefix: Prefix) -> Self {
+        Self::start_with(bucket, CatalogSettings { prefix, ..CatalogSettings::default() })
+    }
+
+    /// Begins to list and to follow the bucket. Until the first listing has arrived the list is what was remembered.
+    #[must_use]
+    pub fn start_with(bucket: Arc<dyn Bucket>, settings: CatalogSettings) -> Self {
         let shared = Arc::new(Shared {
             bucket,
-            prefix,
-            cache: tokio::sync::Mutex::default(),
+            settings,
+            objects: tokio::sync::Mutex::default(),
             entries: watch::Sender::default(),
+            listed: AtomicBool::new(false),
+            news: AtomicBool::new(false),
             problem: Mutex::new(None),
         });
         let stop = CancellationToken::new();
         let (following, stopped) = (Arc::clone(&shared), stop.clone());
         tokio::spawn(async move { stopped.run_until_cancelled(following.follow()).await });
+        if let Some(path) = shared.settings.memory.clone() {
+            let (remembering, stopped) = (Arc::clone(&shared), stop.clone());
+            tokio::spawn(async move { stopped.run_until_cancelled(remembering.keep(path)).await });
+        }
         Self { shared, _stop_when_dropped: stop.drop_guard() }
     }
 
@@ -97,13 +144,19 @@ impl Catalog {
         self.shared.entries.subscribe()
     }
 
+    /// Whether the list is what the bucket said in this run of the program, not only what was remembered.
+    #[must_use]
+    pub fn has_listed(&self) -> bool {
+        self.shared.listed.load(Ordering::Acquire)
+    }
+
     /// Why the list may be out of date, if the last listing failed.
     #[must_use]
     pub fn problem(&self) -> Option<ErrorReport> {
         self.shared.problem().clone()
     }
 
-    /// Lists now; when it answers, the new list is published.
+    /// Lists now; when it answers, the new list is published, with what the newest metadata says.
     ///
     /// # Errors
     /// Whatever the bucket says; the list stays as it was.
@@ -111,74 +164,28 @@ impl Catalog {
         self.shared.refresh().await.map(drop)
     }
 
+    /// Looks at one audio object and its metadata alone; when it answers, the new list is published.
+    ///
+    /// # Errors
+    /// Whatever the bucket says; the list stays as it was.
+    pub async fn look(&self, key: &str) -> Result<(), BucketError> {
+        self.shared.look(key).await
+    }
+
     /// What somebody may see: the host everything, others what belongs to their room.
     #[must_use]
     pub fn visible_to(&self, host: bool, room: RoomId, room_name: &str) -> Vec<CatalogEntry> {
-        visible_to(&self.entries(), host, room, room_name)
+        let viewer = Viewer::new(host, room, room_name);
+        self.entries().iter().filter(|listed| viewer.sees(listed)).map(|listed| listed.entry.clone()).collect()
     }
 
     /// The entry of a recording's id or of a key.
     #[must_use]
     pub fn find(&self, id_or_key: &str) -> Option<Listed> {
-        let is_wanted = |listed: &&Listed| {
-            listed.entry.key == id_or_key || listed.entry.recording.is_some_and(|id| id.to_string() == id_or_key)
-        };
+        let id = id_or_key.parse::<RecordingId>().ok();
+        let is_wanted =
+            |listed: &&Listed| listed.entry.key == id_or_key || (id.is_some() && listed.entry.recording == id);
         self.entries().iter().find(is_wanted).cloned()
-    }
-
-    /// Removes a recording, given by id or key, with its metadata.
-    ///
-    /// # Errors
-    /// [`BucketError::NotFound`] for what is not in the list, and whatever the bucket says.
-    pub async fn delete(&self, id_or_key: &str) -> Result<(), BucketError> {
-        let audio = self.find_or_refresh(id_or_key).await?.entry.key;
-        let metadata = metadata_key(&audio);
-        let shared_with_another =
-            self.entries().iter().any(|other| other.entry.key != audio && metadata_key(&other.entry.key) == metadata);
-        // Metadata first: cut off in between, the recording is still in the list and can be deleted again.
-        if !shared_with_another {
-            self.shared.bucket.delete(&metadata).await?;
-        }
-        self.shared.bucket.delete(&audio).await?;
-        self.refresh().await
-    }
-
-    /// Gives a recording, given by id or key, another title, or none. Only its metadata is written.
-    ///
-    /// # Errors
-    /// [`BucketError::NotFound`] for what is not in the list or has no metadata, [`BucketError::NewerVersion`] for
-    /// metadata of a newer version, and whatever the bucket says.
-    pub async fn rename(&self, id_or_key: &str, title: Option<&str>) -> Result<(), BucketError> {
-        self.describe(id_or_key, Edit { title: Some(title.map(str::to_owned)), notes: None }).await
-    }
-
-    /// Gives a recording, given by id or key, another title or other notes. Only its metadata is written.
-    ///
-    /// # Errors
-    /// See [`Catalog::rename`].
-    pub async fn describe(&self, id_or_key: &str, edit: Edit) -> Result<(), BucketError> {
-        let key = metadata_key(&self.find_or_refresh(id_or_key).await?.entry.key);
-        let content = self.shared.bucket.get(&key, LARGEST_METADATA).await?;
-        let damaged = |reason: String| BucketError::Refused {
-            operation: crate::Operation::Read,
-            detail: format!("the metadata {key:?} is damaged: {reason}"),
-        };
-        // As a bare value, so that nothing this version does not know is lost.
-        let mut metadata: serde_json::Map<String, serde_json::Value> =
-            serde_json::from_slice(&content).map_err(|error| damaged(error.to_string()))?;
-        match metadata.get("schema").and_then(serde_json::Value::as_u64) {
-            Some(schema) if schema <= u64::from(SCHEMA) => {}
-            Some(_) => return Err(BucketError::NewerVersion(format!("the metadata {key:?}"))),
-            None => return Err(damaged("it has no schema number".to_owned())),
-        }
-        for (field, text) in [("title", edit.title), ("notes", edit.notes)] {
-            if let Some(text) = text {
-                metadata.insert(field.to_owned(), text.into());
-            }
-        }
-        let content = serde_json::to_vec_pretty(&metadata).map_err(|error| damaged(error.to_string()))?;
-        self.shared.bucket.put_bytes(&key, content.into(), PutMode::Replace).await?;
-        self.refresh().await
     }
 
     async fn find_or_refresh(&self, id_or_key: &str) -> Result<Listed, BucketError> {
@@ -190,39 +197,132 @@ impl Catalog {
     }
 }
 
-/// Whether a list says all there is to say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Completeness {
-    Whole,
-    /// Some metadata could not be read just now.
-    LacksMetadata,
-}
-
 impl Shared {
     async fn follow(self: Arc<Self>) {
-        let mut changes = Arc::clone(&self.bucket).changes(self.prefix.as_str().to_owned());
+        self.remember().await;
+        let mut changes = Arc::clone(&self.bucket).changes(self.settings.prefix.as_str().to_owned());
+        let mut pause = RETRY;
         loop {
-            let again = !matches!(self.refresh().await, Ok(Completeness::Whole));
+            let mut whole = self.refresh().await.is_ok();
+            let mut tried = BTreeSet::new();
+            let mut changed = false;
+            while whole && !changed {
+                match self.read_more(&mut tried).await {
+                    Progress::Done => break,
+                    Progress::Lacking => whole = false,
+                    Progress::More => match changes.next().now_or_never() {
+                        Some(None) => return,
+                        Some(Some(())) => changed = true,
+                        None => {}
+                    },
+                }
+            }
+            if changed {
+                continue;
+            }
+            if whole {
+                pause = RETRY;
+            }
             tokio::select! {
                 change = changes.next() => if change.is_none() { return },
-                () = tokio::time::sleep(RETRY), if again => {}
+                () = tokio::time::sleep(pause), if !whole => pause = (pause * 2).min(LONGEST_RETRY),
             }
         }
     }
 
-    async fn refresh(&self) -> Result<Completeness, BucketError> {
-        let mut cache = self.cache.lock().await;
-        let listing = self.bucket.list(self.prefix.as_str()).await;
-        *self.problem() = listing.as_ref().err().map(BucketError::report);
-        let mut listing = listing?;
-        listing.retain(|object| self.prefix.name(&object.key).is_some());
-        let completeness = cache.renew(&*self.bucket, &listing).await;
-        let mut entries: Vec<Listed> = listing
-            .iter()
-            .filter(|object| is_audio_key(&object.key))
-            .map(|object| self.listed(object, cache.of(&object.key)))
-            .collect();
-        entries.sort_by(|a, b| b.at.cmp(&a.at).then_with(|| a.entry.key.cmp(&b.entry.key)));
+    /// Shows what was remembered, unless a listing was quicker.
+    async fn remember(&self) {
+        let Some(path) = self.settings.memory.clone() else { return };
+        let remembered = off_thread(move || Ok::<_, BucketError>(cache::load(&path))).await.unwrap_or_default();
+        let mut objects = self.objects.lock().await;
+        if !self.listed.load(Ordering::Acquire) {
+            let below = remembered.into_iter().filter(|item| self.settings.prefix.name(&item.object.key).is_some());
+            *objects = Objects::of_items(below);
+            self.publish(&objects);
+        }
+    }
+
+    /// Brings what is remembered up to date on the disk, for ever.
+    async fn keep(&self, path: PathBuf) {
+        let mut every = tokio::time::interval(SAVE_EVERY);
+        every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            every.tick().await;
+            if !self.news.swap(false, Ordering::AcqRel) {
+                continue;
+            }
+            let items = {
+                let objects = self.objects.lock().await;
+                objects.in_order(&self.entries.borrow())
+            };
+            let path = path.clone();
+            let saved = off_thread(move || cache::save(&path, &items).map_err(|error| BucketError::io(&path, error)));
+            if let Err(error) = saved.await {
+                tracing::warn!(%error, "the list is not remembered; the next start reads all metadata again");
+            }
+        }
+    }
+
+    /// Whether all metadata that was to be read first could be.
+    async fn refresh(&self) -> Result<bool, BucketError> {
+        let unread = {
+            let mut objects = self.objects.lock().await;
+            let listing = self.bucket.list(self.settings.prefix.as_str()).await;
+            *self.problem() = listing.as_ref().err().map(BucketError::report);
+            let mut listing = listing?;
+            listing.retain(|object| self.settings.prefix.name(&object.key).is_some());
+            objects.list(listing);
+            self.listed.store(true, Ordering::Release);
+            self.publish(&objects);
+            objects.unread(&self.entries.borrow())
+        };
+        Ok(self.read(unread.into_iter().take(FIRST).collect()).await)
+    }
+
+    async fn look(&self, key: &str) -> Result<(), BucketError> {
+        let unread = {
+            let mut objects = self.objects.lock().await;
+            let metadata =
+                async { if is_recording_key(key) { self.bucket.head(&metadata_key(key)).await } else { Ok(None) } };
+            let (audio, metadata) = futures_util::try_join!(self.bucket.head(key), metadata)?;
+            objects.look(key, audio, metadata.as_ref());
+            self.publish(&objects);
+            objects.unread(&self.entries.borrow())
+        };
+        self.read(unread.into_iter().filter(|(audio, _)| audio == key).collect()).await;
+        Ok(())
+    }
+
+    /// Reads the next metadata that nobody tried to read since the last listing.
+    async fn read_more(&self, tried: &mut BTreeSet<String>) -> Progress {
+        let unread = self.objects.lock().await.unread(&self.entries.borrow());
+        let any = !unread.is_empty();
+        let batch: Vec<_> = unread.into_iter().filter(|(audio, _)| !tried.contains(audio)).take(BATCH).collect();
+        if batch.is_empty() {
+            return if any { Progress::Lacking } else { Progress::Done };
+        }
+        tried.extend(batch.iter().map(|(audio, _)| audio.clone()));
+        self.read(batch).await;
+        Progress::More
+    }
+
+    /// Reads metadata and publishes what it says; whether all of it could be read.
+    async fn read(&self, wanted: Vec<(String, Version)>) -> bool {
+        if wanted.is_empty() {
+            return true;
+        }
+        let readings = read::read(&*self.bucket, wanted).await;
+        let mut objects = self.objects.lock().await;
+        for (audio, version, reading) in readings.read {
+            objects.read(&audio, &version, reading);
+        }
+        self.publish(&objects);
+        readings.all
+    }
+
+    fn publish(&self, objects: &Objects) {
+        let CatalogSettings { prefix, key_template, .. } = &self.settings;
+        let entries = objects.listed(prefix, key_template, self.bucket.reach());
         self.entries.send_if_modified(|before| {
             let changed = **before != entries;
             if changed {
@@ -230,33 +330,20 @@ impl Shared {
             }
             changed
         });
-        Ok(completeness)
-    }
-
-    fn listed(&self, object: &ObjectInfo, metadata: Option<&Enrichment>) -> Listed {
-        let at = metadata.map_or(object.modified, |metadata| metadata.started_at);
-        let at = at.to_offset(time::UtcOffset::UTC);
-        Listed {
-            entry: CatalogEntry {
-                recording: metadata.map(|metadata| metadata.recording),
-                key: object.key.clone(),
-                title: metadata.and_then(|metadata| metadata.title.clone()),
-                room: metadata.map(|metadata| metadata.room.clone()),
-                started_at: at.format(&Rfc3339).unwrap_or_default(),
-                duration_ms: metadata.and_then(|metadata| metadata.duration_ms),
-                channels: metadata.map(|metadata| metadata.channels),
-                size: object.size,
-                gapless: metadata.map(|metadata| metadata.gapless),
-                state: EntryState::Ready,
-                reach: self.bucket.reach(),
-            },
-            room_id: metadata.map(|metadata| metadata.room_id),
-            name: self.prefix.name(&object.key).unwrap_or(&object.key).to_owned(),
-            at,
-        }
+        self.news.store(true, Ordering::Release);
     }
 
     fn problem(&self) -> std::sync::MutexGuard<'_, Option<ErrorReport>> {
         self.problem.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How far reading metadata is.
+enum Progress {
+    /// All of it is read.
+    Done,
+    /// Some was read; there is more.
+    More,
+    /// What is left could not be read.
+    Lacking,
 }

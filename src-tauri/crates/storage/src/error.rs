@@ -38,6 +38,10 @@ pub enum Operation {
     ReadNotifications,
     /// Setting whom the bucket tells of changes.
     WriteNotifications,
+    /// Asking for the bucket's lifecycle rules.
+    ReadLifecycle,
+    /// Changing the bucket's lifecycle rules.
+    WriteLifecycle,
 }
 
 impl Operation {
@@ -60,6 +64,8 @@ impl Operation {
             Self::WriteQueue => "sqs:SetQueueAttributes",
             Self::ReadNotifications => "s3:GetBucketNotification",
             Self::WriteNotifications => "s3:PutBucketNotification",
+            Self::ReadLifecycle => "s3:GetLifecycleConfiguration",
+            Self::WriteLifecycle => "s3:PutLifecycleConfiguration",
         }
     }
 
@@ -80,6 +86,8 @@ impl Operation {
             Self::WriteQueue => "setting up the queue",
             Self::ReadNotifications => "telling whom the bucket notifies",
             Self::WriteNotifications => "setting whom the bucket notifies",
+            Self::ReadLifecycle => "telling the bucket's lifecycle rules",
+            Self::WriteLifecycle => "changing the bucket's lifecycle rules",
         }
     }
 
@@ -90,7 +98,11 @@ impl Operation {
                 "the queue"
             }
             Self::CreateQueue => "queues whose names begin with `roomtone-`",
-            Self::Listen | Self::ReadNotifications | Self::WriteNotifications => "the bucket",
+            Self::Listen
+            | Self::ReadNotifications
+            | Self::WriteNotifications
+            | Self::ReadLifecycle
+            | Self::WriteLifecycle => "the bucket",
             _ => "the bucket and its objects",
         }
     }
@@ -146,6 +158,18 @@ pub enum BucketError {
         /// The key.
         key: String,
     },
+    /// The store holds the object back: object lock, a legal hold or a retention policy. A person with the right to must
+    /// lift that, or wait.
+    #[error("the storage does not let go of the object {key:?}: {detail}")]
+    Locked {
+        /// The key.
+        key: String,
+        /// The store's own words.
+        detail: String,
+    },
+    /// The store has no lifecycle rules.
+    #[error("this storage has no lifecycle rules")]
+    NoLifecycle,
     /// There is no such object.
     #[error("there is no object {key:?}")]
     NotFound {
@@ -244,6 +268,12 @@ impl BucketError {
             Self::WrongRegion(_) => "set the region in the settings to the bucket's own".to_owned(),
             Self::ClockSkew => "set the clock of this computer to the right time".to_owned(),
             Self::AlreadyExists { .. } => "choose another key, or move the object away".to_owned(),
+            Self::Locked { .. } => {
+                "wait until its time is over, or lift the lock, hold or policy in the storage's own console".to_owned()
+            }
+            Self::NoLifecycle => {
+                "nothing needs to be done: with a retention set, the host deletes what is too old by itself".to_owned()
+            }
             Self::NotFound { .. } => "refresh the list: somebody may have deleted it".to_owned(),
             Self::TooLarge { .. } => "download it through a link instead".to_owned(),
             Self::InvalidKey { .. } => "correct the prefix and the key template in the settings".to_owned(),
@@ -279,6 +309,8 @@ impl BucketError {
             | Self::ClockSkew
             | Self::AlreadyExists { .. }
             | Self::Changed { .. }
+            | Self::Locked { .. }
+            | Self::NoLifecycle
             | Self::TooLarge { .. }
             | Self::SourceChanged { .. }
             | Self::Incomplete { .. }

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use self::place::Target;
 use self::watch::FolderWatcher;
 use crate::address::percent_encode;
-use crate::bucket::link;
+use crate::bucket::{check_lifetime, link};
 use crate::changes::{self, Pace, Standing};
 use crate::off_thread::off_thread;
 use crate::{Bucket, BucketError, ChangeReport, ChangeSource, FileUpload, ObjectInfo, Progress, PutMode};
@@ -205,7 +205,8 @@ impl Bucket for FolderBucket {
     ) -> BoxFuture<'a, Result<Link, BucketError>> {
         async move {
             path::of_key(&self.root, key)?;
-            let lifetime = i64::try_from(lifetime.as_secs()).ok().filter(|seconds| *seconds > 0);
+            check_lifetime(lifetime)?;
+            let lifetime = i64::try_from(lifetime.as_secs()).ok();
             let expires = lifetime.and_then(|seconds| now.unix_timestamp().checked_add(seconds));
             let expires = expires.ok_or_else(|| BucketError::InvalidLifetime("not a number of seconds".into()))?;
             let at = OffsetDateTime::from_unix_timestamp(expires)

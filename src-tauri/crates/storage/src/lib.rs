@@ -16,6 +16,7 @@ mod changes;
 mod error;
 mod folder;
 mod key;
+mod lifecycle;
 mod off_thread;
 mod prefix;
 mod probe;
@@ -23,11 +24,15 @@ mod publish;
 mod s3;
 
 pub use bucket::{Bucket, FileUpload, GrowingUpload, Growth, ObjectInfo, Progress, PutMode};
-pub use catalog::{Catalog, Edit, Listed, visible_to};
+pub use catalog::{Catalog, CatalogSettings, Cursor, CursorError, Edit, Listed, Removal, Viewer, page};
 pub use changes::{ChangeReport, ChangeSource};
 pub use error::{BucketError, Operation};
 pub use folder::{FileLinks, FolderBucket};
-pub use key::{KeyFields, KeyTemplate, KeyTemplateError, is_audio_key, metadata_key, slug};
+pub use key::{
+    KeyFields, KeyTemplate, KeyTemplateError, companion_keys, companion_of, is_audio_key, is_recording_key,
+    metadata_key, mix_key, picture_key, slug,
+};
+pub use lifecycle::{LifecycleChange, LifecycleReport, LifecycleRules, OwnRule, RuleAction};
 pub use prefix::{Prefix, PrefixError};
 pub use probe::{ProbeStep, StorageReport, test_storage};
 pub use publish::{Going, GrowingTake, Job, PublishEvent, Publisher, PublisherSettings, QueueError};

@@ -205,6 +205,12 @@ impl Publisher {
         self.shared.desk.borrow().publishing()
     }
 
+    /// Whether anything is left to be done about the recording: it is not published yet, or a newer version of it is not.
+    #[must_use]
+    pub fn is_at_work_on(&self, recording: RecordingId) -> bool {
+        self.shared.desk.borrow().has(recording)
+    }
+
     /// Whether the recording was discarded: nothing of it will be published any more.
     #[must_use]
     pub fn is_discarded(&self, recording: RecordingId) -> bool {

@@ -6,10 +6,12 @@ mod copying;
 mod errors;
 mod growing;
 mod ledger;
+mod lifecycle;
 mod multipart;
 mod notifications;
 mod plan;
 mod planner;
+mod removing;
 mod retry;
 mod settings;
 mod source;
@@ -31,8 +33,8 @@ use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt as _};
 use futures_util::stream::BoxStream;
 use roomtone_disk::{SystemDisk, create_dirs};
-use roomtone_protocol::catalog::{Link, Reach};
-use roomtone_protocol::{ErrorReport, ParticipantId, RecordingId};
+use roomtone_protocol::catalog::{Kept, Link, Reach};
+use roomtone_protocol::{ErrorReport, ParticipantId, RecordingId, attachment};
 use time::OffsetDateTime;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
@@ -43,10 +45,10 @@ pub use self::settings::{S3Keys, S3Settings};
 use self::errors::{Failure, Operation};
 use self::notifications::Notifications;
 use self::source::Source;
-use crate::bucket::link;
+use crate::bucket::{check_lifetime, link};
 use crate::{
-    Bucket, BucketError, ChangeReport, ChangeSource, FileUpload, GrowingUpload, Growth, ObjectInfo, Prefix, Progress,
-    PutMode, changes,
+    Bucket, BucketError, ChangeReport, ChangeSource, FileUpload, GrowingUpload, Growth, LifecycleReport,
+    LifecycleRules, ObjectInfo, Prefix, Progress, PutMode, changes,
 };
 
 /// How long a small request may take. The SDK itself waits for ever on a store that accepts and never answers.
@@ -55,9 +57,6 @@ const SMALL_REQUEST: Duration = Duration::from_secs(30);
 /// How long a store may take to carry out a request that it has in full. A completion that takes longer belongs to an
 /// upload in parts, and discarding that makes it fail.
 const LINGERS: Duration = Duration::from_secs(10);
-
-/// Signed links cannot last longer (AWS Signature Version 4).
-const LONGEST_LINK: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// The note on an object that says whose take it is.
 const RECORDING_NOTE: &str = "roomtone-recording";
@@ -215,15 +214,16 @@ impl S3Bucket {
     }
 
     async fn sign(&self, key: &str, lifetime: Duration, now: OffsetDateTime) -> Result<Link, BucketError> {
-        if lifetime < Duration::from_secs(1) || lifetime > LONGEST_LINK {
-            return Err(BucketError::InvalidLifetime(format!("{} seconds", lifetime.as_secs())));
-        }
+        check_lifetime(lifetime)?;
         let presigning = PresigningConfig::builder()
             .start_time(SystemTime::from(now))
             .expires_in(lifetime)
             .build()
             .map_err(|error| BucketError::InvalidLifetime(error.to_string()))?;
-        let request = self.client.get_object().bucket(&self.bucket).key(key).presigned(presigning).await;
+        // Saved under the object's name, whatever a browser would make of its address.
+        let asked =
+            self.client.get_object().bucket(&self.bucket).key(key).response_content_disposition(attachment(key));
+        let request = asked.presigned(presigning).await;
         let request = request.map_err(|error| self.failure(Operation::Read).explain(&error))?;
         link(request.uri().to_owned(), now + lifetime)
     }
@@ -344,15 +344,19 @@ impl Bucket for S3Bucket {
     }
 
     fn delete<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<(), BucketError>> {
-        async move {
-            let asked = self.client.delete_object().bucket(&self.bucket).key(key).send();
-            match bounded(asked).await? {
-                Ok(_) => Ok(()),
-                Err(error) if errors::code(&error) == Some("NoSuchKey") => Ok(()),
-                Err(error) => Err(self.failure(Operation::Delete).explain(&error)),
-            }
-        }
-        .boxed()
+        self.remove(key).boxed()
+    }
+
+    fn kept_of_deleted(&self) -> BoxFuture<'_, Kept> {
+        S3Bucket::kept_of_deleted(self).boxed()
+    }
+
+    fn lifecycle<'a>(
+        &'a self,
+        wanted: &'a LifecycleRules,
+        apply: bool,
+    ) -> BoxFuture<'a, Result<LifecycleReport, BucketError>> {
+        self.bring_rules_together(wanted, apply).boxed()
     }
 
     fn link<'a>(

@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use roomtone_protocol::catalog::Reach;
 use roomtone_protocol::{ErrorReport, FileLinkKey, code};
-use roomtone_storage::{Bucket, FileLinks, FolderBucket, Prefix, PrefixError, S3Bucket, S3Settings, SetupReport};
+use roomtone_storage::{
+    Bucket, FileLinks, FolderBucket, KeyTemplate, LifecycleRules, Prefix, PrefixError, S3Bucket, S3Settings,
+    SetupReport,
+};
 
 use crate::data_dir::{DataDir, default_data_dir, host_id};
 use crate::random;
@@ -79,6 +82,13 @@ fn prefix(settings: &Settings) -> Result<Prefix, ErrorReport> {
     prefix.parse().map_err(|error: PrefixError| {
         ErrorReport::new(code::INVALID_SETTING, error.to_string(), "correct S3_RECORDING_PREFIX")
     })
+}
+
+/// The rules by which the store of these settings would clear away by itself: about what is below the prefix, and below
+/// the folder in which all recordings are.
+#[must_use]
+pub fn lifecycle_rules(settings: &Settings, prefix: &Prefix, template: &KeyTemplate) -> LifecycleRules {
+    LifecycleRules::new(format!("{prefix}{}", template.folder()), settings.retention())
 }
 
 fn s3_settings(settings: &Settings) -> Result<S3Settings, ErrorReport> {

@@ -23,7 +23,7 @@ mod wakeful;
 
 pub mod view;
 
-pub use bucket::{ConfiguredBucket, configured_bucket, set_up_notifications};
+pub use bucket::{ConfiguredBucket, configured_bucket, lifecycle_rules, set_up_notifications};
 pub use data_dir::{DataDir, Start, default_data_dir, remote_identity};
 pub use host::{Host, HostOptions, LocalDoor};
 pub use keep_local::{KeepLocal, Keeping};

@@ -48,6 +48,8 @@ pub struct Settings {
     /// How long local copies stay that the bucket has confirmed, in seconds after the recording's end, or `forever`.
     /// Default: 7 days, and 14 where something is missing.
     pub keep_local_s: Option<KeepLocal>,
+    /// How old recordings in the bucket may get, in seconds: a day at least. Default: they stay.
+    pub retention_s: Option<u64>,
     /// Whether recordings go up while they are recorded, where the bucket is S3. Default: true.
     pub upload_while_recording: Option<bool>,
     /// Kilobits a second that may go up while something is recorded, everything together. Default: four times what the
@@ -99,6 +101,9 @@ pub const DEFAULT_GRACE: Duration = Duration::from_secs(600);
 /// Back-fill brings a quarter of an hour of outage in this time, and nobody waits for their file for minutes. What comes
 /// later makes a new version.
 const DEFAULT_STOP_WAIT: Duration = Duration::from_secs(30);
+
+/// A day, in seconds: stores count in days, and nobody wants what was recorded today to be gone.
+const SHORTEST_RETENTION_S: u64 = 24 * 60 * 60;
 
 /// Opus at 128 kb/s mono cannot be told from the source in listening tests, and a day of it is 1.4 GB.
 pub const DEFAULT_BITRATE: u32 = 128_000;
@@ -174,6 +179,7 @@ impl Settings {
                 read("ROOMTONE_KEEP_LOCAL_S"),
                 "a number of seconds, or forever",
             )?,
+            retention_s: parse("ROOMTONE_RETENTION_S", read("ROOMTONE_RETENTION_S"), "a number of seconds")?,
             upload_while_recording: parse(
                 "ROOMTONE_UPLOAD_WHILE_RECORDING",
                 read("ROOMTONE_UPLOAD_WHILE_RECORDING"),
@@ -219,6 +225,7 @@ impl Settings {
             time_limit_s: self.time_limit_s.or(below.time_limit_s),
             stop_wait_s: self.stop_wait_s.or(below.stop_wait_s),
             keep_local_s: self.keep_local_s.or(below.keep_local_s),
+            retention_s: self.retention_s.or(below.retention_s),
             upload_while_recording: self.upload_while_recording.or(below.upload_while_recording),
             upload_limit_kbps: self.upload_limit_kbps.or(below.upload_limit_kbps),
             upload_limit_always: self.upload_limit_always.or(below.upload_limit_always),
@@ -245,6 +252,9 @@ impl Settings {
         }
         if self.time_limit_s == Some(0) {
             return Err(unfit("the time limit", "0", "a second at least; leave it out for none"));
+        }
+        if let Some(age) = self.retention_s.filter(|age| *age < SHORTEST_RETENTION_S) {
+            return Err(unfit("the retention", &format!("{age} s"), "a day at least; leave it out to keep everything"));
         }
         if self.upload_limit_kbps == Some(0) {
             let instead = "1 at least; set upload_while_recording to false for nothing at all";
@@ -291,6 +301,12 @@ impl Settings {
     #[must_use]
     pub fn keep_local(&self) -> Option<Keeping> {
         KeepLocal::keeping(self.keep_local_s)
+    }
+
+    /// How old recordings in the bucket may get; None: they stay.
+    #[must_use]
+    pub fn retention(&self) -> Option<Duration> {
+        self.retention_s.map(Duration::from_secs)
     }
 
     /// Whether recordings go up while they are recorded, where the bucket takes them.
@@ -389,6 +405,14 @@ mod tests {
         assert_eq!((all.notification_queue_url.as_deref(), all.listing_interval_s), (Some(url), Some(5)));
         let restless = environment(&[("ROOMTONE_LISTING_INTERVAL_S", "0")]).unwrap().check();
         assert_eq!(restless.unwrap_err().code, code::INVALID_SETTING);
+    }
+
+    #[test]
+    fn recordings_stay_for_a_day_at_least() {
+        let set = |seconds| Settings { retention_s: Some(seconds), ..Settings::default() }.check();
+        assert_eq!(set(86_400).unwrap().retention(), Some(Duration::from_secs(86_400)));
+        assert_eq!(set(86_399).unwrap_err().code, code::INVALID_SETTING);
+        assert_eq!(Settings::default().retention(), None);
     }
 
     #[test]

@@ -19,6 +19,8 @@ use crate::settings::Settings;
 use crate::troubles::trouble;
 use crate::view::{Connection, Levels, Phase, RoomView, View};
 
+mod list;
+
 /// How long uploads may still take when the program ends.
 const DRAIN: Duration = Duration::from_secs(10);
 
@@ -63,6 +65,8 @@ struct Inner {
     view: watch::Sender<View>,
     levels: watch::Sender<Levels>,
     room: Mutex<Option<InRoom>>,
+    /// Held while pages of the list are fetched: what was asked for later must not be shown earlier.
+    turning_pages: Mutex<()>,
 }
 
 /// Where this studio is.
@@ -81,8 +85,8 @@ impl Studio {
         let view = watch::Sender::new(View { phase: Phase::Lobby, room: None, error: None });
         let levels = watch::Sender::new(Levels::new());
         let StudioConfig { settings, microphone, .. } = config;
-        let room = Mutex::new(None);
-        Ok(Self { inner: Arc::new(Inner { data_dir, settings, microphone, view, levels, room }) })
+        let (room, turning_pages) = (Mutex::new(None), Mutex::new(()));
+        Ok(Self { inner: Arc::new(Inner { data_dir, settings, microphone, view, levels, room, turning_pages }) })
     }
 
     /// What a window shows, renewed whenever it changes.
@@ -318,6 +322,8 @@ fn shown(participant: &Participant, hosting: bool, invite: &Invite) -> RoomView 
         recorder: Connection::Connecting,
         state: None,
         recordings: Vec::new(),
+        recordings_total: 0,
+        more_recordings: None,
         microphone: None,
         safe_to_quit: true,
     }
@@ -340,6 +346,10 @@ async fn follow(studio: Studio, mut events: mpsc::Receiver<ParticipantEvent>) {
             });
             return;
         }
+        if let ParticipantEvent::RecordingsChanged { newest } = event {
+            studio.list_changed(newest);
+            continue;
+        }
         if let ParticipantEvent::Speaking { levels } = event {
             studio.inner.levels.send_replace(levels);
             continue;
@@ -354,7 +364,8 @@ fn show(view: &mut View, event: ParticipantEvent) {
         ParticipantEvent::Joined { .. } | ParticipantEvent::HostReachable => room.recorder = Connection::Connected,
         ParticipantEvent::HostUnreachable => room.recorder = Connection::Unreachable,
         ParticipantEvent::State(state) => room.state = Some(*state),
-        ParticipantEvent::RecordingsChanged { entries } => room.recordings = entries,
+        // Told with the pages that are shown behind it.
+        ParticipantEvent::RecordingsChanged { .. } => {}
         ParticipantEvent::SafeToQuit { value } => room.safe_to_quit = value,
         ParticipantEvent::Microphone { device } => room.microphone = Some(device),
         ParticipantEvent::Alarm { active: true, message, .. } => {

@@ -56,6 +56,8 @@ mod tests {
             recordings: Vec::new(),
             microphone: None,
             safe_to_quit: true,
+            recordings_total: 0,
+            more_recordings: None,
         };
         let alarm = |participant, active| HostEvent::Alarm {
             kind: AlarmKind::SilentMic,

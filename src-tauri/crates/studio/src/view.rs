@@ -46,8 +46,13 @@ pub struct RoomView {
     pub recorder: Connection,
     /// The recorder's newest state; None before the first.
     pub state: Option<RoomState>,
-    /// Newest first.
+    /// Newest first: as many as were asked for.
     pub recordings: Vec<CatalogEntry>,
+    /// How many there are.
+    #[ts(type = "number")]
+    pub recordings_total: u64,
+    /// Names the place after the last one; None: nothing comes after it.
+    pub more_recordings: Option<String>,
     /// The microphone's name; None without one.
     pub microphone: Option<String>,
     /// Whether everything of mine has arrived at the recorder for good.

@@ -54,7 +54,7 @@ impl<S: PacketStore> ParticipantEnd<S> {
                     self.outputs.push_back(Output::Answer { id, result });
                 }
             }
-            ToParticipant::Recordings { entries } => self.tell(ParticipantEvent::RecordingsChanged { entries }),
+            ToParticipant::Recordings(newest) => self.tell(ParticipantEvent::RecordingsChanged { newest }),
             ToParticipant::RoomClosed => self.room_closed(),
         }
     }

@@ -256,13 +256,17 @@ impl RecorderEnd {
             return;
         }
         match command {
-            Command::Recordings
+            Command::Recordings { .. }
+            | Command::Show { .. }
+            | Command::DeletionPlan { .. }
             | Command::Outcome { .. }
             | Command::Link { .. }
             | Command::Delete { .. }
             | Command::Rename { .. } => {
                 let named = match &command {
-                    Command::Link { recording, .. } | Command::Delete { recording } => recording.parse().ok(),
+                    Command::Link { recording, .. }
+                    | Command::DeletionPlan { recording }
+                    | Command::Delete { recording } => recording.parse().ok(),
                     Command::Outcome { recording } => Some(*recording),
                     _ => None,
                 };

@@ -108,7 +108,7 @@ fn recording_can_be_switched_off() {
 fn what_is_not_the_rooms_business_or_cannot_be_shown_is_said() {
     let mut stage = Stage::new();
     stage.enter(1);
-    assert_eq!(stage.ask(host(1), Command::Recordings), refused(code::BAD_REQUEST));
+    assert_eq!(stage.ask(host(1), Command::Recordings { after: None, limit: None }), refused(code::BAD_REQUEST));
     let titled = |title: &str| Command::Start { title: Some(title.to_owned()), notes: None };
     assert_eq!(stage.ask(host(1), titled("a\nb")), refused(code::BAD_REQUEST));
     assert_eq!(stage.state().current, None);

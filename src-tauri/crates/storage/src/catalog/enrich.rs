@@ -1,44 +1,38 @@
-//! What the metadata beside a recording adds to the list. Read once per version of the object.
+//! What the metadata beside a recording adds to the list.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use futures_util::stream::{self, StreamExt as _};
+use roomtone_protocol::catalog::MetadataState;
 use roomtone_protocol::metadata::SCHEMA;
 use roomtone_protocol::{RecordingId, RoomId};
-use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
-use super::Completeness;
-use crate::key::{is_audio_key, metadata_key};
-use crate::{Bucket, BucketError, ObjectInfo};
-
-/// The largest metadata JSON that is read. A day with thirty-two channels and a gap a minute has some 5 MB.
-pub(super) const LARGEST_METADATA: u64 = 64 * 1024 * 1024;
-
-/// Metadata objects read at the same time.
-const PARALLEL: usize = 8;
+/// The longest title or name of a room that the list shows, in characters. Ours are shorter; an entry has to fit into a
+/// message, whoever wrote the metadata.
+const LONGEST_TEXT: usize = 300;
 
 /// What the list takes from a metadata JSON.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Enrichment {
     pub(super) recording: RecordingId,
     pub(super) room: String,
     pub(super) room_id: RoomId,
     pub(super) title: Option<String>,
-    pub(super) started_at: OffsetDateTime,
+    /// Nanoseconds since 1970, UTC.
+    pub(super) started_ns: i128,
     pub(super) duration_ms: Option<u64>,
     pub(super) channels: u16,
     pub(super) gapless: bool,
 }
 
-/// Why a metadata JSON adds nothing.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-enum Unreadable {
-    #[error("a newer version of Roomtone wrote it (schema {0})")]
-    Newer(u32),
-    #[error("it is damaged: {0}")]
-    Damaged(String),
+/// What became of reading a metadata JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Reading {
+    Good(Box<Enrichment>),
+    Newer,
+    Damaged,
 }
 
 /// Only what the list needs, so that a field it does not show cannot hide a recording.
@@ -55,27 +49,50 @@ struct Fields {
     channels: Vec<IgnoredAny>,
 }
 
-impl Enrichment {
-    fn parse(content: &[u8]) -> Result<Self, Unreadable> {
+impl Reading {
+    pub(super) fn parse(content: &[u8]) -> Self {
         #[derive(Deserialize)]
         struct Versioned {
             schema: u32,
         }
-        let damaged = |error: &dyn std::fmt::Display| Unreadable::Damaged(error.to_string());
-        let Versioned { schema } = serde_json::from_slice(content).map_err(|error| damaged(&error))?;
-        if schema > SCHEMA {
-            return Err(Unreadable::Newer(schema));
+        let versioned = serde_json::from_slice::<Versioned>(content);
+        if versioned.as_ref().is_ok_and(|versioned| versioned.schema > SCHEMA) {
+            return Self::Newer;
         }
-        let fields: Fields = serde_json::from_slice(content).map_err(|error| damaged(&error))?;
-        let started_at = OffsetDateTime::parse(&fields.started_at, &time::format_description::well_known::Rfc3339)
-            .map_err(|error| damaged(&error))?;
+        let parsed = versioned.and_then(|_| serde_json::from_slice::<Fields>(content));
+        let parsed = parsed.map_err(|error| error.to_string()).and_then(Enrichment::from_fields);
+        match parsed {
+            Ok(enrichment) => Self::Good(Box::new(enrichment)),
+            Err(reason) => {
+                tracing::warn!(reason, "the metadata of a recording is damaged and is not used");
+                Self::Damaged
+            }
+        }
+    }
+
+    pub(super) fn enrichment(&self) -> Option<&Enrichment> {
+        if let Self::Good(enrichment) = self { Some(enrichment) } else { None }
+    }
+
+    pub(super) const fn state(&self) -> MetadataState {
+        match self {
+            Self::Good(_) => MetadataState::Good,
+            Self::Newer => MetadataState::Newer,
+            Self::Damaged => MetadataState::Damaged,
+        }
+    }
+}
+
+impl Enrichment {
+    fn from_fields(fields: Fields) -> Result<Self, String> {
+        let started_at = OffsetDateTime::parse(&fields.started_at, &Rfc3339).map_err(|error| error.to_string())?;
         let milliseconds = u128::from(fields.frames) * 1000;
         Ok(Self {
             recording: fields.id,
-            room: fields.room,
+            room: short(fields.room),
             room_id: fields.room_id,
-            title: fields.title,
-            started_at,
+            title: fields.title.map(short),
+            started_ns: started_at.unix_timestamp_nanos(),
             duration_ms: milliseconds.checked_div(fields.sample_rate.into()).and_then(|ms| ms.try_into().ok()),
             channels: u16::try_from(fields.channels.len()).unwrap_or(u16::MAX),
             gapless: fields.gapless,
@@ -83,55 +100,10 @@ impl Enrichment {
     }
 }
 
-/// Metadata by key, as of an etag; none for what cannot be read.
-#[derive(Debug, Default)]
-pub(super) struct Cache(BTreeMap<String, (String, Option<Enrichment>)>);
-
-impl Cache {
-    /// Reads what is new or changed, and forgets what is gone.
-    pub(super) async fn renew(&mut self, bucket: &dyn Bucket, listing: &[ObjectInfo]) -> Completeness {
-        let wanted: BTreeSet<String> =
-            listing.iter().filter(|object| is_audio_key(&object.key)).map(|object| metadata_key(&object.key)).collect();
-        self.0.retain(|key, _| wanted.contains(key));
-        let mut missing = Vec::new();
-        let mut there = BTreeSet::new();
-        for object in listing.iter().filter(|object| wanted.contains(&object.key)) {
-            there.insert(&object.key);
-            if self.0.get(&object.key).is_none_or(|(etag, _)| *etag != object.etag) {
-                missing.push(object.clone());
-            }
-        }
-        self.0.retain(|key, _| there.contains(key));
-        let mut read = stream::iter(missing)
-            .map(|object| async move {
-                let content = bucket.get(&object.key, LARGEST_METADATA).await;
-                (object, content)
-            })
-            .buffer_unordered(PARALLEL);
-        let mut completeness = Completeness::Whole;
-        while let Some((object, content)) = read.next().await {
-            let parsed = match content {
-                Ok(content) => Enrichment::parse(&content),
-                Err(BucketError::TooLarge { limit, .. }) => Err(Unreadable::Damaged(format!("over {limit} bytes"))),
-                // Gone again; a change is on its way.
-                Err(BucketError::NotFound { .. }) => continue,
-                Err(error) => {
-                    tracing::warn!(code = error.report().code, "the metadata of a recording could not be read");
-                    completeness = Completeness::LacksMetadata;
-                    continue;
-                }
-            };
-            if let Err(reason) = &parsed {
-                tracing::warn!(%reason, "the metadata of a recording is not used");
-            }
-            self.0.insert(object.key, (object.etag, parsed.ok()));
-        }
-        completeness
-    }
-
-    /// What is known about an audio object.
-    pub(super) fn of(&self, audio: &str) -> Option<&Enrichment> {
-        self.0.get(&metadata_key(audio)).and_then(|(_, enrichment)| enrichment.as_ref())
+fn short(text: String) -> String {
+    match text.char_indices().nth(LONGEST_TEXT) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
     }
 }
 
@@ -148,28 +120,37 @@ mod tests {
         })
     }
 
-    fn parse(value: &serde_json::Value) -> Result<Enrichment, Unreadable> {
-        Enrichment::parse(value.to_string().as_bytes())
+    fn parse(value: &serde_json::Value) -> Reading {
+        Reading::parse(value.to_string().as_bytes())
     }
 
     #[test]
     fn length_and_channels_come_from_the_metadata() {
-        let enrichment = parse(&metadata()).unwrap();
+        let reading = parse(&metadata());
+        let enrichment = reading.enrichment().unwrap();
         assert_eq!((enrichment.duration_ms, enrichment.channels), (Some(1500), 2));
     }
 
     #[test]
-    fn newer_and_damaged_metadata_add_nothing_and_say_why() {
+    fn newer_and_damaged_metadata_add_nothing_and_are_told_apart() {
         let mut newer = metadata();
         newer["schema"] = json!(2);
         newer["channels"] = json!("of another shape");
-        assert_eq!(parse(&newer), Err(Unreadable::Newer(2)));
+        assert_eq!(parse(&newer), Reading::Newer);
         let mut dateless = metadata();
         dateless["started_at"] = json!("yesterday");
-        assert!(matches!(parse(&dateless), Err(Unreadable::Damaged(_))));
-        assert!(matches!(Enrichment::parse(b"{\"schema\":1,"), Err(Unreadable::Damaged(_))));
+        assert_eq!(parse(&dateless), Reading::Damaged);
+        assert_eq!(Reading::parse(b"{\"schema\":1,"), Reading::Damaged);
         let mut odd = metadata();
         odd["sample_rate"] = json!(0);
-        assert_eq!(parse(&odd).unwrap().duration_ms, None);
+        assert_eq!(parse(&odd).enrichment().unwrap().duration_ms, None);
+    }
+
+    #[test]
+    fn a_title_of_any_length_leaves_an_entry_that_fits_into_a_message() {
+        let mut endless = metadata();
+        endless["title"] = json!("ü".repeat(100_000));
+        let reading = parse(&endless);
+        assert_eq!(reading.enrichment().unwrap().title.as_ref().unwrap().chars().count(), LONGEST_TEXT + 1);
     }
 }

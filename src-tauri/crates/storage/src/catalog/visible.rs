@@ -1,7 +1,7 @@
 //! Who sees what: the host everything, the others what belongs to their room.
 
 use roomtone_protocol::RoomId;
-use roomtone_protocol::catalog::CatalogEntry;
+use roomtone_protocol::catalog::MetadataState;
 
 use super::Listed;
 use crate::slug;
@@ -9,21 +9,34 @@ use crate::slug;
 /// The folder of the default key template; it says nothing about a room, also not about one of this name.
 const COMMON_FOLDER: &str = "recordings/";
 
-/// What somebody may see, in the order of the list.
-///
-/// To a room belongs what its metadata says; where there is none, what has a name in its key (below the prefix) that
-/// begins with the room's name or its slug.
-#[must_use]
-pub fn visible_to(entries: &[Listed], host: bool, room: RoomId, room_name: &str) -> Vec<CatalogEntry> {
-    let slug = slug(room_name);
-    let literal = room_name.trim().to_lowercase();
-    let belongs = |listed: &&Listed| {
-        host || match listed.room_id {
-            Some(owner) => owner == room,
-            None => begins_with_room(&listed.name, &slug) || begins_with_room(&listed.name, &literal),
-        }
-    };
-    entries.iter().filter(belongs).map(|listed| listed.entry.clone()).collect()
+/// Whose eyes see the list.
+#[derive(Debug, Clone)]
+pub struct Viewer {
+    host: bool,
+    room: RoomId,
+    slug: String,
+    literal: String,
+}
+
+impl Viewer {
+    /// The host sees everything, others what belongs to their room.
+    #[must_use]
+    pub fn new(host: bool, room: RoomId, room_name: &str) -> Self {
+        Self { host, room, slug: slug(room_name), literal: room_name.trim().to_lowercase() }
+    }
+
+    /// Whether an object is theirs to see. To a room belongs what its metadata says; where none is known, what has a name
+    /// in its key (below the prefix) that begins with the room's name or its slug.
+    #[must_use]
+    pub fn sees(&self, listed: &Listed) -> bool {
+        self.host
+            || match listed.room_id {
+                Some(owner) => owner == self.room,
+                // Another room may have the same name: what the metadata says is waited for.
+                None if listed.entry.metadata == MetadataState::Unread => false,
+                None => begins_with_room(&listed.name, &self.slug) || begins_with_room(&listed.name, &self.literal),
+            }
+    }
 }
 
 fn begins_with_room(name: &str, room: &str) -> bool {

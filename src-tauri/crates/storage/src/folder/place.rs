@@ -8,6 +8,7 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use roomtone_disk::{SystemDisk, create_dirs};
 use tokio_util::sync::CancellationToken;
@@ -120,8 +121,7 @@ impl Temporary {
         let parent = target.path.parent().unwrap_or(&target.root);
         fs::create_dir_all(parent).map_err(|error| BucketError::io(parent, error))?;
         // What it is in the bucket is known before: afterwards somebody else may have put another file there.
-        let metadata = self.file.metadata().map_err(|error| BucketError::io(&self.path, error))?;
-        let object = info(target.key.clone(), &metadata).map_err(|error| BucketError::io(&self.path, error))?;
+        let mut object = self.info(target)?;
         {
             let _turn = turn();
             if cancelled.is_cancelled() {
@@ -134,12 +134,33 @@ impl Temporary {
             match target.place {
                 Place::Free => self.link_new(target)?,
                 Place::Any | Place::Version(_) => {
+                    object = self.unlike_its_predecessor(target, object)?;
                     fs::rename(&self.path, &target.path).map_err(|error| BucketError::io(&target.path, error))?;
                 }
             }
         }
         sync_folders(&target.root, parent)?;
         Ok(object)
+    }
+
+    /// What the file is in the bucket.
+    fn info(&self, target: &Target) -> Result<ObjectInfo, BucketError> {
+        let failed = |error| BucketError::io(&self.path, error);
+        let metadata = self.file.metadata().map_err(failed)?;
+        info(target.key.clone(), &metadata).map_err(failed)
+    }
+
+    /// Clocks of file systems advance by milliseconds: what is as long as the file in its place, and written in the same
+    /// tick, gets a later time. Otherwise both would be one version, and an edit could be written over.
+    fn unlike_its_predecessor(&self, target: &Target, object: ObjectInfo) -> Result<ObjectInfo, BucketError> {
+        match head(&target.path, &target.key)? {
+            Some(there) if there.etag == object.etag => {
+                let later = SystemTime::from(there.modified + Duration::from_micros(1));
+                self.file.set_modified(later).map_err(|error| BucketError::io(&self.path, error))?;
+                self.info(target)
+            }
+            _ => Ok(object),
+        }
     }
 
     fn link_new(&self, target: &Target) -> Result<(), BucketError> {

@@ -62,6 +62,11 @@ impl Desk {
         publishing.map(|(recording, _)| *recording).collect()
     }
 
+    /// Whether anything is left to be done about the recording.
+    pub(super) fn has(&self, recording: RecordingId) -> bool {
+        self.recordings.contains_key(&recording)
+    }
+
     pub(super) fn is_publishing(&self, recording: RecordingId) -> bool {
         self.recordings.get(&recording).is_some_and(|errands| errands.publish)
     }

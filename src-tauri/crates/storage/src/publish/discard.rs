@@ -5,7 +5,7 @@ use roomtone_protocol::{ErrorReport, RecordingId};
 use super::queue::{Receipt, Stage, StoredJob};
 use super::work::first_upload;
 use super::{Shared, beside};
-use crate::key::metadata_key;
+use crate::key::{companion_keys, metadata_key};
 use crate::{BucketError, ObjectInfo};
 
 /// Clears away what there may be, and forgets the recording. Begun again after an interruption.
@@ -44,12 +44,19 @@ async fn remove(
         let metadata = metadata_key(key);
         let described = beside::read(&*shared.bucket, &metadata).await?.and_then(|beside| beside.recording);
         let described = described == Some(recording);
-        if let Some(audio) = shared.bucket.head(key).await? {
-            if described || is_ours(shared, recording, job, receipt, &audio).await? {
-                shared.bucket.delete(key).await?;
-            } else {
-                tracing::warn!("an object under the key of a discarded recording is somebody else's, and stays");
+        let audio = shared.bucket.head(key).await?;
+        let ours = match &audio {
+            _ if described => true,
+            Some(audio) => is_ours(shared, recording, job, receipt, audio).await?,
+            None => false,
+        };
+        if ours {
+            let [mix, picture, _] = companion_keys(key);
+            for place in [&mix, &picture, key] {
+                shared.bucket.delete(place).await?;
             }
+        } else if audio.is_some() {
+            tracing::warn!("an object under the key of a discarded recording is somebody else's, and stays");
         }
         // Last: until then it says whose the audio is.
         if described {

@@ -10,7 +10,7 @@ use time::format_description::well_known::Rfc3339;
 use super::hashes::PartHashes;
 use super::queue::{Receipt, Reservation, Stage, StoredJob};
 use super::{Shared, beside};
-use crate::key::metadata_key;
+use crate::key::{companion_keys, metadata_key};
 use crate::{BucketError, FileUpload, KeyFields, PutMode};
 
 /// Carries the job on until it is published or something goes wrong. None: there is no such job (any more).
@@ -77,7 +77,7 @@ async fn reserve_for(shared: &Shared, job: &StoredJob, taken: &BTreeSet<String>)
     reserve(shared, &fields, taken).await
 }
 
-/// A key that no object, no metadata and no other job has.
+/// A key that no object, nothing beside one and no other job has.
 pub(super) async fn reserve(
     shared: &Shared,
     fields: &KeyFields<'_>,
@@ -89,15 +89,23 @@ pub(super) async fn reserve(
         if taken.contains(key) || !claim(shared, key, recording) {
             continue;
         }
-        // With the metadata's place taken, the recording would be without.
-        let free = shared.bucket.head(key).await?.is_none() && shared.bucket.head(&metadata_key(key)).await?.is_none();
-        if free {
+        if is_free(shared, key).await? {
             return Ok(key.clone());
         }
         release(shared, key, recording);
     }
     let [key, ..] = candidates;
     Err(BucketError::AlreadyExists { key }.into())
+}
+
+/// Whether nothing is at the key, nor where something of the recording will lie beside it: it would be without.
+async fn is_free(shared: &Shared, key: &str) -> Result<bool, ErrorReport> {
+    for place in companion_keys(key).iter().map(String::as_str).chain([key]) {
+        if shared.bucket.head(place).await?.is_some() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Whether the key is now this recording's among the jobs of this queue.

@@ -11,6 +11,7 @@ use roomtone_protocol::RecordingId;
 use roomtone_protocol::catalog::{Link, Reach};
 use roomtone_storage::{Bucket, BucketError, ChangeSource, FileUpload, ObjectInfo, Operation, Progress, PutMode};
 use time::OffsetDateTime;
+use time::macros::datetime;
 use tokio::sync::Notify;
 
 /// What happens to the next upload of a file.
@@ -56,6 +57,10 @@ struct State {
     /// Counts versions of objects.
     versions: u64,
     discarded_uploads: Vec<String>,
+    /// Keys in the order in which their content was asked for.
+    reads: Vec<String>,
+    /// Objects can be listed and not read.
+    unreadable: bool,
 }
 
 #[derive(Default)]
@@ -90,10 +95,23 @@ impl FakeBucket {
         self.state.lock().unwrap().down = down;
     }
 
+    pub(crate) fn set_unreadable(&self, unreadable: bool) {
+        self.state.lock().unwrap().unreadable = unreadable;
+    }
+
+    /// What was read since the last call.
+    pub(crate) fn take_reads(&self) -> Vec<String> {
+        std::mem::take(&mut self.state.lock().unwrap().reads)
+    }
+
     pub(crate) fn put_foreign(&self, key: &str, content: &'static [u8]) {
+        self.put_content(key, Bytes::from_static(content));
+    }
+
+    pub(crate) fn put_content(&self, key: &str, content: Bytes) {
         let mut state = self.state.lock().unwrap();
         state.versions += 1;
-        let object = Object { content: Bytes::from_static(content), owner: None, version: state.versions };
+        let object = Object { content, owner: None, version: state.versions };
         state.objects.insert(key.into(), object);
     }
 
@@ -146,7 +164,7 @@ fn info(key: &str, object: &Object) -> ObjectInfo {
     ObjectInfo {
         key: key.into(),
         size: object.content.len() as u64,
-        modified: OffsetDateTime::UNIX_EPOCH,
+        modified: datetime!(2026-12-01 0:00 UTC),
         etag: object.version.to_string(),
     }
 }
@@ -195,6 +213,10 @@ impl Bucket for FakeBucket {
     fn get<'a>(&'a self, key: &'a str, _limit: u64) -> BoxFuture<'a, Result<Bytes, BucketError>> {
         async move {
             self.request(|state| {
+                state.reads.push(key.into());
+                if state.unreadable {
+                    return Err(unreachable());
+                }
                 let found = state.objects.get(key).map(|object| object.content.clone());
                 found.ok_or_else(|| BucketError::NotFound { key: key.into() })
             })

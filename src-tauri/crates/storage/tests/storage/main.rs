@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 
+mod catalog;
 mod day;
 mod discard;
 mod disk;
@@ -12,6 +13,8 @@ mod fake;
 mod faults;
 mod folder;
 mod growing;
+mod keys;
+mod lifecycle;
 mod publish;
 mod races;
 mod revise;

@@ -60,6 +60,10 @@ pub(super) enum Input {
         size: u64,
     },
     Listed,
+    /// These objects were too old and are gone.
+    Expired {
+        keys: Vec<String>,
+    },
     /// The journal of a recording that is over was opened again, or why not.
     Reopened {
         recording: RecordingId,
@@ -193,6 +197,7 @@ impl Engine {
                 self.handle(RecorderInput::Completed { recording, key, size });
             }
             Input::Listed => self.handle(RecorderInput::Listed),
+            Input::Expired { keys } => self.tell(HostEvent::RecordingsExpired { keys }),
             Input::Reopened { recording, result } => self.reopened(recording, result),
             Input::Buried { recording, result } => self.buried(recording, result),
             Input::Disk { free_bytes } => {
@@ -312,7 +317,7 @@ impl Engine {
         match output {
             RecorderOutput::Send { to, message } => self.send(to, message),
             RecorderOutput::SendList { to, host } => {
-                self.send(to, ToParticipant::Recordings { entries: self.parts.desk.shelf.entries(host) });
+                self.send(to, ToParticipant::Recordings(self.parts.desk.shelf.newest(host)));
             }
             RecorderOutput::Shelf { from, host, id, command } => {
                 let Some(link) = self.links.get(&from) else { return };

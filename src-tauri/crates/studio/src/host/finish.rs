@@ -263,7 +263,7 @@ impl Engine {
                     {
                         tracing::warn!(%error, "an outdated file of a recording stays on the disk");
                     }
-                    shelf.published(recording).await;
+                    shelf.published(recording, &key).await;
                     // Without an engine nobody needs to be told: the next start finds it in the bucket.
                     drop(inbox.send(Input::Completed { recording, key, size }).await);
                 });

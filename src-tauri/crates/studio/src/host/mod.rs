@@ -9,6 +9,7 @@ mod folder;
 mod going_on;
 mod hashing;
 mod reopen;
+mod retention;
 mod room_file;
 mod shelf;
 mod take;
@@ -26,7 +27,7 @@ use roomtone_protocol::state::Role;
 use roomtone_protocol::{ErrorReport, Invite, code};
 use roomtone_recorder::BitDepth;
 use roomtone_session::{Config, Room};
-use roomtone_storage::{Bucket, Catalog, KeyTemplate, Publisher, PublisherSettings};
+use roomtone_storage::{Bucket, Catalog, CatalogSettings, KeyTemplate, Publisher, PublisherSettings};
 use roomtone_transport::{ParticipantEvent as DoorEvent, RecorderConfig, RecorderEndpoint};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -108,9 +109,10 @@ impl Host {
             settings.key_template.as_deref().map(str::parse::<KeyTemplate>).transpose().map_err(|error| {
                 ErrorReport::new(code::INVALID_SETTING, error.to_string(), "correct the key template")
             })?;
+        let template = template.unwrap_or_default();
         let publishing = PublisherSettings {
             prefix: configured.prefix.clone(),
-            key_template: template.unwrap_or_default(),
+            key_template: template.clone(),
             grow: settings.upload_while_recording(),
             limit: settings.upload_limit(),
             limit_always: settings.upload_limit_always(),
@@ -120,7 +122,13 @@ impl Host {
         let (publisher, published) =
             Publisher::open(&uploads, Arc::clone(&configured.bucket), publishing).await.map_err(ErrorReport::from)?;
         let publisher = Arc::new(publisher);
-        let catalog = Arc::new(Catalog::start(Arc::clone(&configured.bucket), configured.prefix.clone()));
+        let rules = bucket::lifecycle_rules(&settings, &configured.prefix, &template);
+        let listing = CatalogSettings {
+            prefix: configured.prefix.clone(),
+            key_template: template,
+            memory: Some(data_dir.path("catalog.jsonl")),
+        };
+        let catalog = Arc::new(Catalog::start_with(Arc::clone(&configured.bucket), listing));
         let config = RecorderConfig {
             relay: open.relay.clone(),
             room: open.room,
@@ -175,6 +183,10 @@ impl Host {
         disk::watch_disk(data_dir.root().to_owned(), reserve.clone(), inbox.clone());
         if let Some(keep) = settings.keep_local() {
             disk::watch_copies(recordings.clone(), keep, shelf.clone(), Arc::clone(&publisher), inbox.clone());
+        }
+        if let Some(age) = settings.retention() {
+            let (shelf, publisher) = (shelf.clone(), Arc::clone(&publisher));
+            retention::watch_age(retention::Retention { age, rules, shelf, publisher }, inbox.clone());
         }
         let desk = HostDesk {
             writer,

@@ -1,23 +1,25 @@
 //! Finished recordings: what is on its way to the bucket, what is there, and what people may have of it.
 
+mod asked;
+mod shown;
+
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::str::FromStr as _;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use roomtone_protocol::catalog::{CatalogEntry, EntryState, Link};
-use roomtone_protocol::channel::{Answer, Command};
+use roomtone_protocol::catalog::{CatalogEntry, CatalogPage, EntryState, MetadataState};
+use roomtone_protocol::channel::PAGE_ENTRIES;
 use roomtone_protocol::metadata::Metadata;
 use roomtone_protocol::{ErrorReport, RecordingId, RoomId, code};
-use roomtone_session::{clean_notes, clean_title};
-use roomtone_storage::{Bucket, Catalog, Edit, Listed};
+use roomtone_storage::{Bucket, Catalog, Cursor, Edit, Listed, Viewer, page};
 use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use tokio::sync::watch;
 
+use self::shown::LastShown;
 use crate::data_dir::DataDir;
-
-/// How long a link works where nobody says otherwise.
-const LINK_LIFETIME: Duration = Duration::from_secs(60 * 60);
 
 /// What the room keeps and gives out. Cheap to clone.
 #[derive(Clone)]
@@ -27,8 +29,28 @@ pub(super) struct Shelf {
     room: RoomId,
     room_name: String,
     /// Finalized and not in the bucket's list yet.
-    pending: Arc<Mutex<BTreeMap<RecordingId, CatalogEntry>>>,
+    pending: Arc<Mutex<Pending>>,
+    /// The newest pages: everybody in the room is sent one whenever the list changes.
+    fronts: Arc<Mutex<Option<Fronts>>>,
+    /// The metadata that somebody reads piece by piece.
+    shown: Arc<Mutex<Option<LastShown>>>,
     takes: PathBuf,
+}
+
+#[derive(Default)]
+struct Pending {
+    entries: BTreeMap<RecordingId, Listed>,
+    /// Grows with every change.
+    changes: u64,
+}
+
+/// The newest pages of one state of the list.
+struct Fronts {
+    list: Arc<Vec<Listed>>,
+    /// [`Pending::changes`] of that state.
+    changes: u64,
+    hosts: CatalogPage,
+    others: CatalogPage,
 }
 
 impl Shelf {
@@ -39,7 +61,16 @@ impl Shelf {
         room_name: String,
         data_dir: &DataDir,
     ) -> Self {
-        Self { bucket, catalog, room, room_name, pending: Arc::default(), takes: data_dir.path("recordings") }
+        Self {
+            bucket,
+            catalog,
+            room,
+            room_name,
+            pending: Arc::default(),
+            fronts: Arc::default(),
+            shown: Arc::default(),
+            takes: data_dir.path("recordings"),
+        }
     }
 
     /// A finished recording goes to the bucket from here on.
@@ -57,33 +88,71 @@ impl Shelf {
             gapless: Some(metadata.gapless),
             state: EntryState::Uploading,
             reach: self.bucket.reach(),
+            metadata: MetadataState::Good,
         };
-        self.pending().insert(metadata.id, entry);
+        let at = OffsetDateTime::parse(&metadata.started_at, &Rfc3339).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        let (name, room_id) = (entry.key.clone(), Some(self.room));
+        let mut pending = self.pending();
+        pending.entries.insert(metadata.id, Listed { entry, room_id, name, at, modified: at });
+        pending.changes += 1;
     }
 
-    /// The bucket has confirmed it: lists anew, so that whoever learns of it finds it in the list.
-    pub(super) async fn published(&self, recording: RecordingId) {
-        if let Err(error) = self.catalog.refresh().await {
+    /// The bucket has confirmed it: looks, so that whoever learns of it finds it in the list.
+    pub(super) async fn published(&self, recording: RecordingId, key: &str) {
+        if let Err(error) = self.catalog.look(key).await {
             tracing::warn!(%error, "the list is renewed later");
         }
-        self.pending().remove(&recording);
-    }
-
-    /// The list as the host or somebody else in the room may see it, newest first.
-    pub(super) fn entries(&self, host: bool) -> Vec<CatalogEntry> {
-        let mut entries = self.catalog.visible_to(host, self.room, &self.room_name);
-        let pending = self.pending();
-        let waiting = pending.values().filter(|entry| !entries.iter().any(|known| known.recording == entry.recording));
-        let mut waiting: Vec<_> = waiting.cloned().collect();
-        drop(pending);
-        waiting.append(&mut entries);
-        waiting.sort_by(|a, b| b.started_at.cmp(&a.started_at));
-        waiting
+        self.forget(recording);
     }
 
     /// The recording was discarded on its way to the bucket.
     pub(super) fn forget(&self, recording: RecordingId) {
-        self.pending().remove(&recording);
+        let mut pending = self.pending();
+        pending.entries.remove(&recording);
+        pending.changes += 1;
+    }
+
+    /// The newest part of the list as the host or somebody else in the room may see it.
+    pub(super) fn newest(&self, host: bool) -> CatalogPage {
+        let (list, changes) = (self.catalog.entries(), self.pending().changes);
+        let mut fronts = lock(&self.fronts);
+        let current = fronts.take().filter(|front| Arc::ptr_eq(&front.list, &list) && front.changes == changes);
+        let current = current.unwrap_or_else(|| Fronts {
+            hosts: self.page_of(&list, true, None, PAGE_ENTRIES),
+            others: self.page_of(&list, false, None, PAGE_ENTRIES),
+            list,
+            changes,
+        });
+        let page = if host { current.hosts.clone() } else { current.others.clone() };
+        *fronts = Some(current);
+        page
+    }
+
+    /// A part of the list as the host or somebody else in the room may see it.
+    fn page(&self, host: bool, after: Option<&Cursor>, limit: u32) -> CatalogPage {
+        self.page_of(&self.catalog.entries(), host, after, limit.min(PAGE_ENTRIES))
+    }
+
+    fn page_of(&self, list: &[Listed], host: bool, after: Option<&Cursor>, limit: u32) -> CatalogPage {
+        let viewer = self.viewer(host);
+        let waiting = self.waiting(list);
+        let mut visible: Vec<&Listed> = list.iter().filter(|listed| viewer.sees(listed)).collect();
+        for waiting in &waiting {
+            let order = |listed: &Listed| Reverse((listed.at, Reverse(listed.entry.key.clone())));
+            let place = visible.partition_point(|listed| order(listed) < order(waiting));
+            visible.insert(place, waiting);
+        }
+        page(&visible, after, usize::try_from(limit).unwrap_or(usize::MAX))
+    }
+
+    /// What is on its way and not in this list yet.
+    fn waiting(&self, list: &[Listed]) -> Vec<Listed> {
+        let there = |waiting: &&Listed| !list.iter().any(|known| known.entry.recording == waiting.entry.recording);
+        self.pending().entries.values().filter(there).cloned().collect()
+    }
+
+    fn viewer(&self, host: bool) -> Viewer {
+        Viewer::new(host, self.room, &self.room_name)
     }
 
     /// Gives a recording that was described on its way its title and notes.
@@ -96,13 +165,35 @@ impl Shelf {
 
     /// Whether the bucket has a file of this recording.
     pub(super) fn is_in_bucket(&self, recording: RecordingId) -> bool {
-        self.catalog.entries().iter().any(|listed| listed.entry.recording == Some(recording))
+        self.has(|listed| listed.entry.recording == Some(recording))
     }
 
     /// Whether the bucket has a file of this recording that lacks nothing.
     pub(super) fn is_archived(&self, recording: RecordingId) -> bool {
-        let whole = |listed: &Listed| listed.entry.recording == Some(recording) && listed.entry.gapless == Some(true);
-        self.catalog.entries().iter().any(whole)
+        self.has(|listed| listed.entry.recording == Some(recording) && listed.entry.gapless == Some(true))
+    }
+
+    /// What was only remembered of the bucket is no evidence.
+    fn has(&self, wanted: impl Fn(&Listed) -> bool) -> bool {
+        self.catalog.has_listed() && self.catalog.entries().iter().any(wanted)
+    }
+
+    /// The whole list, and every new one.
+    pub(super) fn watch(&self) -> watch::Receiver<Arc<Vec<Listed>>> {
+        self.catalog.watch()
+    }
+
+    pub(super) fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    pub(super) fn bucket(&self) -> &dyn Bucket {
+        &*self.bucket
+    }
+
+    /// Whether the recording is on its way to the bucket.
+    pub(super) fn is_on_its_way(&self, recording: RecordingId) -> bool {
+        self.pending().entries.contains_key(&recording)
     }
 
     /// Where the file of a recording lies on this disk, if it still does.
@@ -110,60 +201,15 @@ impl Shelf {
         Some(super::folder::take_path(&self.takes.join(recording.to_string()))).filter(|path| path.is_file())
     }
 
-    /// Carries out what concerns finished recordings, once the room has nothing against it.
-    pub(super) async fn answer(&self, host: bool, command: Command) -> Result<Answer, ErrorReport> {
-        match command {
-            Command::Recordings => Ok(Answer::Recordings { entries: self.entries(host) }),
-            Command::Outcome { recording } => self.outcome(recording),
-            Command::Link { recording, ttl_s } => {
-                let entry = self.find(host, &recording)?;
-                if entry.state == EntryState::Uploading {
-                    return Err(not_uploaded());
-                }
-                let lifetime = ttl_s.map_or(LINK_LIFETIME, Duration::from_secs);
-                self.link(&entry.key, lifetime).await.map(Answer::Link)
-            }
-            Command::Delete { recording } => {
-                host_only(host)?;
-                let entry = self.find(host, &recording)?;
-                self.catalog.delete(&entry.key).await.map_err(ErrorReport::from)?;
-                Ok(Answer::Done)
-            }
-            Command::Rename { recording, title } => {
-                host_only(host)?;
-                let entry = self.find(host, &recording)?;
-                let edit = Edit { title: Some(clean_title(Some(&title))?), notes: None };
-                self.catalog.describe(&entry.key, edit).await.map_err(ErrorReport::from)?;
-                Ok(Answer::Done)
-            }
-            Command::Describe { recording: Some(recording), title, notes } => {
-                host_only(host)?;
-                let entry = self.find(host, &recording.to_string())?;
-                let edit = Edit {
-                    title: title.map(|title| clean_title(Some(&title))).transpose()?,
-                    notes: notes.map(|notes| clean_notes(Some(&notes))).transpose()?,
-                };
-                self.catalog.describe(&entry.key, edit).await.map_err(ErrorReport::from)?;
-                Ok(Answer::Done)
-            }
-            _ => Err(ErrorReport::new(code::BAD_REQUEST, "that is not about finished recordings", "ask the room")),
-        }
-    }
-
-    fn outcome(&self, recording: RecordingId) -> Result<Answer, ErrorReport> {
-        let entry = self.find(true, &recording.to_string())?;
-        if entry.state == EntryState::Uploading {
-            return Err(not_uploaded());
-        }
-        let path = self.take(recording).map(|path| path.display().to_string());
-        Ok(Answer::Outcome { entry: Box::new(entry), path })
-    }
-
     /// By id, or by key where the object is somebody else's.
     fn find(&self, host: bool, name: &str) -> Result<CatalogEntry, ErrorReport> {
         let id = RecordingId::from_str(name).ok();
         let fits = |entry: &CatalogEntry| entry.key == name || (id.is_some() && entry.recording == id);
-        self.entries(host).into_iter().find(fits).ok_or_else(|| {
+        let viewer = self.viewer(host);
+        let list = self.catalog.entries();
+        let found = list.iter().find(|listed| fits(&listed.entry) && viewer.sees(listed)).cloned();
+        let found = found.or_else(|| self.waiting(&list).into_iter().find(|listed| fits(&listed.entry)));
+        found.map(|listed| listed.entry).ok_or_else(|| {
             ErrorReport::new(
                 code::RECORDING_NOT_FOUND,
                 format!("there is no recording `{name}` here"),
@@ -172,34 +218,17 @@ impl Shelf {
         })
     }
 
-    async fn link(&self, key: &str, lifetime: Duration) -> Result<Link, ErrorReport> {
-        let now = OffsetDateTime::from_unix_timestamp_nanos(i128::from(roomtone_clock::wall_ns()));
-        let now = now.unwrap_or(OffsetDateTime::UNIX_EPOCH);
-        self.bucket.link(key, lifetime, now).await.map_err(ErrorReport::from)
+    fn pending(&self) -> MutexGuard<'_, Pending> {
+        lock(&self.pending)
     }
+}
 
-    fn pending(&self) -> std::sync::MutexGuard<'_, BTreeMap<RecordingId, CatalogEntry>> {
-        // Entries are inserted and removed whole, so one that panicked in between left nothing half done.
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// What is behind these locks is replaced whole, so one that panicked in between left nothing half done.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Length in milliseconds, rounded down.
 pub(super) fn duration_ms(metadata: &Metadata) -> u64 {
     metadata.frames * 1_000 / u64::from(metadata.sample_rate.max(1))
-}
-
-fn host_only(host: bool) -> Result<(), ErrorReport> {
-    if host {
-        return Ok(());
-    }
-    Err(ErrorReport::new(code::NOT_ALLOWED, "only the host may do that", "ask the host, or use the host's invite"))
-}
-
-fn not_uploaded() -> ErrorReport {
-    ErrorReport::new(
-        code::NOT_UPLOADED,
-        "the recording is finished and still on its way to the bucket",
-        "try again when its state is `completed`",
-    )
 }
