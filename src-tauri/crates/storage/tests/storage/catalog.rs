@@ -199,7 +199,8 @@ async fn of_edits_at_the_same_time_none_is_lost() {
         let title = one.describe(&name, Edit { title: text.clone(), notes: None });
         let notes = other.describe(&name, Edit { title: None, notes: text.clone() });
         let (title, notes) = tokio::join!(title, notes);
-        (title.unwrap(), notes.unwrap());
+        title.unwrap();
+        notes.unwrap();
         let (content, _) = one.metadata(&name).await.unwrap().unwrap();
         let now: serde_json::Value = serde_json::from_slice(&content).unwrap();
         assert_eq!(
